@@ -1,0 +1,106 @@
+"""Fit, evaluate and predict with Keras models, by the names and arguments that Keras uses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from penmark.errors import InputError
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    from numpy.typing import NDArray
+
+Engine = Literal["auto", "keras"]
+ENGINES: tuple[Engine, ...] = ("auto", "keras")
+
+__all__ = ["ENGINES", "Engine", "evaluate", "fit", "predict"]
+
+
+def fit(
+    model: keras.Model,
+    x: Any,
+    y: Any = None,
+    *,
+    engine: Engine = "auto",
+    seed: int | None = None,
+    verbose: str | int = "auto",
+    **fit_arguments: Any,
+) -> keras.callbacks.History:
+    """Train a compiled model, as `model.fit` would, and return the same `History`.
+
+    Three things differ from calling `model.fit`. The cross-entropy is taken from the logits even
+    though the model outputs probabilities: the same mathematics, without the collapse that
+    clipped probabilities bring. Integer labels are welcome where the loss is
+    `categorical_crossentropy`. And with a `seed`, the order of the images and every dropout mask
+    depend on the seed and the epoch's number alone, so that training from epoch 5 on gives what
+    an uninterrupted training gives.
+
+    Args:
+        model: a compiled model.
+        x: images, uint8 or float, shape (n, *model.input_shape[1:]); or whatever else
+            `model.fit` takes (a generator, a `tf.data.Dataset`), which is passed on.
+        y: integers of shape (n,), or one row of class scores for each image, shape (n, classes).
+        engine: "auto" takes the fastest that can run this model; "keras" is Keras's own.
+        seed: makes the run repeatable; None draws one from NumPy's global generator, which
+            `keras.utils.set_random_seed` sets.
+        verbose: "auto" or 1 for a live line, 2 for one line an epoch, 0 for silence.
+        **fit_arguments: `batch_size`, `epochs`, `callbacks`, `validation_split`,
+            `validation_data`, `shuffle`, `class_weight`, `sample_weight`, `initial_epoch` and the
+            others of `model.fit`.
+
+    Raises:
+        DataError: images and labels do not fit each other or the model.
+        ModelError: the model is not compiled.
+        TrainingError: the loss became infinite or not a number.
+    """
+    _check_engine(engine)
+    from penmark.engine import keras_path
+
+    return keras_path.fit(model, x, y, seed=seed, verbose=verbose, **fit_arguments)
+
+
+def evaluate(model: keras.Model, x: Any, y: Any = None, **evaluate_arguments: Any) -> Any:
+    """Loss and metrics on given images, as `model.evaluate` gives them; silent unless asked.
+
+    The cross-entropy is taken from the logits, as in `fit`.
+
+    Args:
+        model: a compiled model.
+        x, y: as in `fit`.
+        **evaluate_arguments: `batch_size`, `return_dict`, `sample_weight`, `verbose` and the
+            others of `model.evaluate`.
+
+    Returns:
+        What `model.evaluate` returns: a list of floats, or with `return_dict=True` a dict.
+
+    Raises:
+        DataError, ModelError: as `fit`.
+    """
+    from penmark.engine import keras_path
+
+    return keras_path.evaluate(model, x, y, **evaluate_arguments)
+
+
+def predict(model: keras.Model, x: Any, **predict_arguments: Any) -> NDArray[np.float32]:
+    """The model's outputs for given images, as `model.predict` gives them; silent unless asked.
+
+    Args:
+        model: any model.
+        x: images, uint8 or float, shape (n, *model.input_shape[1:]).
+        **predict_arguments: `batch_size`, `verbose` and the others of `model.predict`.
+
+    Returns:
+        float32, shape (n, *model.output_shape[1:]); for a classifier the probabilities.
+
+    Raises:
+        DataError: the images do not fit the model.
+    """
+    from penmark.engine import keras_path
+
+    return keras_path.predict(model, x, **predict_arguments)
+
+
+def _check_engine(engine: str) -> None:
+    if engine not in ENGINES:
+        raise InputError(f"engine must be one of {', '.join(ENGINES)}; got {engine!r}")
