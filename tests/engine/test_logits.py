@@ -8,6 +8,7 @@ import pytest
 
 import penmark
 from penmark.engine.logits import LogitsView, logits_view
+from penmark.errors import InputError
 
 
 def raw_pixel_problem(rng, n=64, classes=5):
@@ -218,3 +219,27 @@ def test_models_that_need_no_view_are_trained_as_they_are(case):
         model = Subclass()
     model.compile("sgd", loss)
     assert logits_view(model) is model
+
+
+def test_loss_from_probabilities_is_keras_on_clipped_probabilities(rng):
+    """The reference is Keras itself: on JAX its cross-entropy clips probabilities."""
+    images, labels = raw_pixel_problem(rng)
+    one_hot = np.eye(5, dtype=np.float32)[labels]
+    kernel = rng.normal(size=(36, 5))
+    models = [softmax_model(kernel=kernel) for _ in range(2)]
+    ours = penmark.fit(
+        models[0], images, labels, loss_from="probabilities",
+        batch_size=32, epochs=3, shuffle=False, verbose=0,
+    )  # fmt: skip
+    theirs = models[1].fit(images, one_hot, batch_size=32, epochs=3, shuffle=False, verbose=0)
+    np.testing.assert_allclose(ours.history["loss"], theirs.history["loss"], rtol=1e-5)
+    np.testing.assert_allclose(
+        models[0].get_weights()[0], models[1].get_weights()[0], rtol=1e-4, atol=1e-5
+    )
+
+
+def test_clipping_is_for_categorical_cross_entropy():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, activation="sigmoid")])
+    model.compile("sgd", "binary_crossentropy")
+    with pytest.raises(InputError, match="is for categorical ones"):
+        logits_view(model, "probabilities")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -47,3 +49,11 @@ def evaluation() -> Evaluation:
 @pytest.fixture
 def history() -> dict[str, list[float]]:
     return dict(HISTORY)
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    """Figures made while some test has pyplot imported stay open there; close them."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")

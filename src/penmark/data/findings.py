@@ -44,7 +44,6 @@ _MEANINGS: dict[Problem, str] = {
 }
 # A class with this many times the images of another dominates what a network learns.
 IMBALANCE_WORTH_A_WORD = 3.0
-_LISTED_FILES = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,8 +197,12 @@ class FolderReport:
             ],
         }
 
-    def summary(self) -> tuple[str, ...]:
-        """A few plain lines for the terminal: counts, sizes, and files with each problem."""
+    def summary(self, *, files_per_problem: int | None = 5) -> tuple[str, ...]:
+        """Plain lines for the terminal: counts, sizes, and files with each problem.
+
+        Args:
+            files_per_problem: name so many files of each kind of problem; None names all.
+        """
         used = len(self.train_files) + len(self.test_files)
         how = "as in its folders" if self.split_by == "folders" else "chosen by chance"
         lines = [
@@ -222,10 +225,10 @@ class FolderReport:
         for problem, count in self.problem_counts.items():
             lines.append(f"{problem}: {count:,} ({_MEANINGS[problem]})")
             concerned = [file for file in self.files if file.problem == problem]
-            for file in concerned[:_LISTED_FILES]:
-                lines.append(f"  {shown(file.path)}: {shown(file.detail)}")
-            if count > _LISTED_FILES:
-                lines.append(f"  and {count - _LISTED_FILES:,} more")
+            named = concerned[:files_per_problem]
+            lines.extend(f"  {shown(file.path)}: {shown(file.detail)}" for file in named)
+            if len(named) < count:
+                lines.append(f"  and {count - len(named):,} more")
         if not self.problem_counts:
             lines.append("no problems found")
         return tuple(lines)

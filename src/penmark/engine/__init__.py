@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 Engine = Literal["auto", "keras"]
 ENGINES: tuple[Engine, ...] = ("auto", "keras")
+LossFrom = Literal["logits", "probabilities"]
 
-__all__ = ["ENGINES", "Engine", "evaluate", "fit", "predict"]
+__all__ = ["ENGINES", "Engine", "LossFrom", "check_engine", "evaluate", "fit", "predict"]
 
 
 def fit(
@@ -23,6 +24,7 @@ def fit(
     y: Any = None,
     *,
     engine: Engine = "auto",
+    loss_from: LossFrom = "logits",
     seed: int | None = None,
     verbose: str | int = "auto",
     **fit_arguments: Any,
@@ -42,6 +44,9 @@ def fit(
             `model.fit` takes (a generator, a `tf.data.Dataset`), which is passed on.
         y: integers of shape (n,), or one row of class scores for each image, shape (n, classes).
         engine: "auto" takes the fastest that can run this model; "keras" is Keras's own.
+        loss_from: "probabilities" takes the cross-entropy from probabilities clipped to
+            [1e-7, 1 - 1e-7], as Keras did when the published networks were trained: images that
+            the network gets badly wrong then have no gradient.
         seed: makes the run repeatable; None draws one from NumPy's global generator, which
             `keras.utils.set_random_seed` sets.
         verbose: "auto" or 1 for a live line, 2 for one line an epoch, 0 for silence.
@@ -54,10 +59,12 @@ def fit(
         ModelError: the model is not compiled.
         TrainingError: the loss became infinite or not a number.
     """
-    _check_engine(engine)
+    check_engine(engine)
     from penmark.engine import keras_path
 
-    return keras_path.fit(model, x, y, seed=seed, verbose=verbose, **fit_arguments)
+    return keras_path.fit(
+        model, x, y, loss_from=loss_from, seed=seed, verbose=verbose, **fit_arguments
+    )
 
 
 def evaluate(model: keras.Model, x: Any, y: Any = None, **evaluate_arguments: Any) -> Any:
@@ -101,6 +108,7 @@ def predict(model: keras.Model, x: Any, **predict_arguments: Any) -> NDArray[np.
     return keras_path.predict(model, x, **predict_arguments)
 
 
-def _check_engine(engine: str) -> None:
+def check_engine(engine: str) -> None:
+    """Raise InputError unless `engine` is one of `ENGINES`."""
     if engine not in ENGINES:
         raise InputError(f"engine must be one of {', '.join(ENGINES)}; got {engine!r}")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penmark.engine import LossFrom
 from penmark.engine.backend import keras
 from penmark.engine.batches import Batches
 from penmark.engine.inputs import check_compiled, check_images, prepare_labels
@@ -72,6 +73,7 @@ def fit(
     x: Any,
     y: Any,
     *,
+    loss_from: LossFrom,
     seed: int | None,
     verbose: str | int,
     batch_size: int | None = None,
@@ -91,7 +93,7 @@ def fit(
         )
     if epochs < 1:
         raise InputError(f"epochs must be at least 1; got {epochs}")
-    network = logits_view(model)
+    network = logits_view(model, loss_from)
     added: list[Any] = []
     images: int | None = None
 

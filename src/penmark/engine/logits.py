@@ -16,8 +16,10 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from penmark.engine import LossFrom
 from penmark.engine.backend import keras
 from penmark.engine.inputs import loss_name
+from penmark.errors import InputError
 
 # Losses that can be taken from logits, and the last activation with which that is the same.
 _LOSSES = {
@@ -46,6 +48,30 @@ class _BeforeActivation(keras.layers.Layer):  # type: ignore[misc]
             return self.layer(x)
         finally:
             self.layer.activation = activation
+
+
+class ClippedCrossentropy(keras.losses.Loss):  # type: ignore[misc]
+    """Cross-entropy of probabilities clipped to [1e-7, 1 - 1e-7], given logits.
+
+    What Keras computed from the output of a softmax until TensorFlow's backend began to look for
+    the logits behind it, and what its other backends compute to this day. Where the true class's
+    probability is clipped there is no gradient, which keeps some networks from diverging.
+    """
+
+    def __init__(self, label_smoothing: float = 0.0, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        classes = y_pred.shape[-1]
+        if len(y_true.shape) != len(y_pred.shape) or y_true.shape[-1] != classes:
+            y_true = keras.ops.one_hot(keras.ops.reshape(y_true, (-1,)), classes)
+        y_true = keras.ops.cast(y_true, y_pred.dtype)
+        y_true = y_true * (1 - self.label_smoothing) + self.label_smoothing / classes
+        probabilities = keras.ops.softmax(y_pred)
+        epsilon = keras.config.epsilon()
+        clipped = keras.ops.clip(probabilities, epsilon, 1 - epsilon)
+        return -keras.ops.sum(y_true * keras.ops.log(clipped), axis=-1)
 
 
 class _UserModel:
@@ -78,12 +104,11 @@ class LogitsView(keras.Model):  # type: ignore[misc]
             self.user_model().stop_training = value
 
 
-_views: weakref.WeakKeyDictionary[Any, tuple[LogitsView, dict[str, Any]]] = (
-    weakref.WeakKeyDictionary()
-)
+_Settings = tuple[LossFrom, dict[str, Any]]
+_views: weakref.WeakKeyDictionary[Any, tuple[LogitsView, _Settings]] = weakref.WeakKeyDictionary()
 
 
-def logits_view(model: Any) -> Any:
+def logits_view(model: Any, loss_from: LossFrom = "logits") -> Any:
     """The view of a compiled model whose loss is taken from logits; the model itself if none is.
 
     None is needed for other losses than cross-entropy; none is possible for a model that is not
@@ -93,6 +118,7 @@ def logits_view(model: Any) -> Any:
 
     Args:
         model: a compiled keras.Model.
+        loss_from: "probabilities" for `ClippedCrossentropy`, the same on every backend.
 
     Returns:
         A compiled keras.Model that shares the layers, variables and optimizer of `model`.
@@ -102,7 +128,8 @@ def logits_view(model: Any) -> Any:
     except (TypeError, ValueError, NotImplementedError):
         return model
     # The optimizer is the same object; its serialized learning rate changes while it trains.
-    settings = {key: value for key, value in config.items() if key != "optimizer"}
+    compiled = {key: value for key, value in config.items() if key != "optimizer"}
+    settings: _Settings = (loss_from, compiled)
     cached = _views.get(model)
     if cached and cached[1] == settings and cached[0].optimizer is model.optimizer:
         return cached[0]
@@ -113,8 +140,11 @@ def logits_view(model: Any) -> Any:
     return view
 
 
-def _make_view(model: Any, settings: dict[str, Any]) -> LogitsView | None:
+def _make_view(model: Any, settings: _Settings) -> LogitsView | None:
+    loss_from, compiled = settings
     loss = _loss_from_logits(model)
+    if loss is not None and loss_from == "probabilities":
+        loss = _clipped(model, loss)
     logits = _logits_tensor(model) if loss is not None else None
     if loss is None or logits is None:
         return None
@@ -124,7 +154,7 @@ def _make_view(model: Any, settings: dict[str, Any]) -> LogitsView | None:
     if [id(v) for v in view.trainable_variables] != [id(v) for v in model.trainable_variables]:
         # The optimizer's slots follow this order; a view in another order would mix them up.
         return None
-    arguments = keras.saving.deserialize_keras_object(settings)
+    arguments = keras.saving.deserialize_keras_object(compiled)
     view.compile(optimizer=model.optimizer, **{**arguments, "loss": loss})
     return view
 
@@ -143,6 +173,17 @@ def _loss_from_logits(model: Any) -> Any | None:
             return None
         return loss_class.from_config({**config, "from_logits": True})
     return loss_class(from_logits=True)
+
+
+def _clipped(model: Any, loss: Any) -> Any:
+    """The clipped counterpart of a categorical cross-entropy from logits."""
+    if isinstance(loss, keras.losses.BinaryCrossentropy):
+        raise InputError(
+            f"the model {model.name!r} has a binary cross-entropy; loss_from='probabilities' is "
+            "for categorical ones"
+        )
+    smoothing = loss.get_config().get("label_smoothing", 0.0)
+    return ClippedCrossentropy(label_smoothing=smoothing)
 
 
 def _last_activation(layer: Any) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penmark.engine import LossFrom
 from penmark.engine.inputs import check_compiled, check_images
 from penmark.engine.order import epoch_order
 from penmark.errors import DataError, InputError
@@ -41,6 +42,7 @@ def fit(
     y: NDArray[np.int64],
     *,
     engine: str = "auto",
+    loss_from: LossFrom = "logits",
     seed: int | None = None,
     verbose: str | int = "auto",
     batch_size: int | None = None,
@@ -56,7 +58,8 @@ def fit(
         model: built by the recipe.
         x: images, shape (n, *model.input_shape[1:]), 0 to 255.
         y: 0 or 1, shape (n,).
-        engine: the rule runs in NumPy whatever is asked; kept so that callers need no special case.
+        engine, loss_from: taken so that callers need no special case; the rule runs in NumPy and
+            has no loss.
         seed: fixes the order of the images; None draws one from NumPy's global generator.
         verbose, epochs, initial_epoch, validation_split, validation_data, callbacks: as for
             `penmark.fit`.

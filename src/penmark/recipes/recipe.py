@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import keras
 
     from penmark.data import Dataset
+    from penmark.engine import LossFrom
 
 Precision = Literal["float32", "mixed_bfloat16"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "mixed_bfloat16")
@@ -33,6 +34,7 @@ class Recipe:
         pixels: "0-255" where the network gets raw pixels, "0-1" where a layer rescales them.
         published_accuracy: lowest and highest published test accuracy on MNIST, or None.
         loss: Keras's name of the loss.
+        loss_from: as for `penmark.fit`.
         smallest_image_px: the least height and width that the layers can work on.
         binary: the network tells one class from the rest.
         fit: trains a model of this recipe, called like `penmark.fit`; None for `penmark.fit`.
@@ -48,6 +50,7 @@ class Recipe:
     pixels: Literal["0-255", "0-1"] = "0-255"
     published_accuracy: tuple[float, float] | None = None
     loss: str = "categorical_crossentropy"
+    loss_from: LossFrom = "logits"
     smallest_image_px: int = 1
     binary: bool = False
     fit: Callable[..., keras.callbacks.History] | None = None

@@ -1,0 +1,213 @@
+"""How results look in a terminal: tables on standard output, images as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from penmark.engine.progress_text import duration, sparkline
+from penmark.report.wording import percent
+
+if TYPE_CHECKING:
+    from penmark.data.dataset import Dataset
+    from penmark.report.evaluation import Evaluation
+    from penmark.runs import Run
+
+_GRAYS = " .:-=+*#%@"
+
+
+def table(*columns: str, numbers: Iterable[str] = (), title: str | None = None) -> Table:
+    """An empty table in the one style of all tables; columns named in `numbers` align right."""
+    made = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+    )
+    right = set(numbers)
+    for column in columns:
+        made.add_column(column, justify="right" if column in right else "left")
+    return made
+
+
+def evaluation_tables(evaluation: Evaluation) -> list[Table | Text]:
+    """The headline, a row for each class, and the most confused pairs."""
+    headline = Text(
+        f"accuracy {percent(evaluation.accuracy, images=evaluation.images)}  "
+        f"({evaluation.errors:,} of {evaluation.images:,} images read wrongly)",
+        style="bold",
+    )
+    details = Text(
+        f"top-2 {percent(evaluation.top2_accuracy)}   loss {evaluation.loss:.4f}   "
+        f"calibration error {percent(evaluation.ece)}   {duration(evaluation.seconds)}"
+    )
+    classes = table(
+        "class", "precision", "recall", "images", numbers=("precision", "recall", "images")
+    )
+    for row in evaluation.per_class:
+        classes.add_row(
+            Text(row["class"]),
+            f"{100 * row['precision']:.1f}%",
+            f"{100 * row['recall']:.1f}%",
+            f"{row['images']:,}",
+        )
+    parts: list[Table | Text] = [headline, details, Text(), classes]
+    pairs = evaluation.most_confused()[:5]
+    if pairs:
+        confused = table("class", "taken for", "times", numbers=("times",), title="Most confused")
+        for true, predicted, count in pairs:
+            confused.add_row(Text(true), Text(predicted), str(count))
+        parts += [Text(), confused]
+    return parts
+
+
+def dataset_tables(dataset: Dataset) -> list[Table | Text]:
+    """Shapes, dtypes and how many images each class has."""
+    arrays = table("array", "shape", "dtype", "values")
+    for name in ("x_train", "y_train", "x_test", "y_test"):
+        array = getattr(dataset, name)
+        low, high = (array.min(), array.max()) if array.size else ("–", "–")
+        arrays.add_row(name, str(array.shape), str(array.dtype), f"{low} to {high}")
+    counts = table("class", "training", "test", numbers=("training", "test"))
+    training = np.bincount(dataset.y_train, minlength=dataset.num_classes)
+    test = np.bincount(dataset.y_test, minlength=dataset.num_classes)
+    for name, in_training, in_test in zip(dataset.class_names, training, test, strict=True):
+        counts.add_row(Text(name), f"{in_training:,}", f"{in_test:,}")
+    counts.add_section()
+    counts.add_row("all", f"{training.sum():,}", f"{test.sum():,}")
+    return [Text(dataset.source), Text(), arrays, Text(), counts]
+
+
+def runs_table(runs: Sequence[Run]) -> Table:
+    """One row a run: recipe, data, accuracy, epochs, time, and the curve of its accuracy."""
+    made = table(
+        "run",
+        "recipe",
+        "data",
+        "accuracy",
+        "loss",
+        "epochs",
+        "time",
+        "",
+        "status",
+        numbers=("accuracy", "loss", "epochs", "time"),
+    )
+    for run in runs:
+        metrics = run.metrics or {}
+        history = run.history
+        accuracy, loss = metrics.get("accuracy"), metrics.get("loss")
+        made.add_row(
+            Text(run.name, overflow="fold"),
+            run.settings.recipe,
+            Text(str(run.config.get("data", {}).get("name", ""))),
+            "–" if accuracy is None else f"{100 * accuracy:.2f}%",
+            "–" if loss is None else f"{loss:.4f}",
+            str(run.epochs_done),
+            duration(sum(history.get("seconds", []))),
+            sparkline(history.get("val_accuracy") or history.get("accuracy") or [], width=10),
+            run.status,
+        )
+    return made
+
+
+def reproduce_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """The rows of `penmark.runs.reproduce`."""
+    from penmark.runs.reproduce import published_text
+
+    made = table(
+        "recipe",
+        "parameters",
+        "epochs",
+        "published",
+        "measured",
+        "s/epoch",
+        "total",
+        numbers=("parameters", "epochs", "published", "measured", "s/epoch", "total"),
+    )
+    for row in rows:
+        made.add_row(
+            row["recipe"],
+            f"{row['parameters']:,}",
+            str(row["epochs"]),
+            published_text(row),
+            f"{100 * row['measured_accuracy']:.2f}%",
+            f"{row['seconds_per_epoch']:.1f}",
+            duration(row["seconds"]),
+        )
+    return made
+
+
+def examples_as_text(dataset: Dataset, console: Console, *, rows: int = 3) -> list[Text]:
+    """A few training images as rows of characters, as many as fit side by side.
+
+    In a terminal two pixels share one character cell, drawn as half blocks in their own color;
+    elsewhere a pixel is a character from light to dark.
+
+    Args:
+        dataset: images of any shape; larger ones are shrunk.
+        console: its width and its colors decide how much is drawn, and how.
+        rows: how many rows of images.
+    """
+    side_px = 14
+    gap = 2
+    columns = max(1, min(10, (console.width + gap) // (side_px + gap)))
+    chosen = _one_of_each_class(dataset.y_train, dataset.num_classes, rows * columns)
+    lines: list[Text] = []
+    for start in range(0, len(chosen), columns):
+        in_row = chosen[start : start + columns]
+        titles = Text()
+        drawings = []
+        for index in in_row:
+            name = dataset.class_names[dataset.y_train[index]]
+            titles.append(name[:side_px].ljust(side_px + gap), style="bold")
+            drawings.append(_drawing(_shrunk(dataset.x_train[index], side_px), console))
+        lines.append(titles)
+        for parts in zip(*drawings, strict=True):
+            lines.append(Text(" " * gap).join(parts))
+        lines.append(Text())
+    return lines
+
+
+def _one_of_each_class(labels: NDArray[np.int64], classes: int, count: int) -> list[int]:
+    """Indices of images, going round the classes: first the first of each, then the second."""
+    by_class = [np.flatnonzero(labels == label) for label in range(classes)]
+    chosen: list[int] = []
+    turn = 0
+    while len(chosen) < count and any(turn < len(found) for found in by_class):
+        chosen += [int(found[turn]) for found in by_class if turn < len(found)]
+        turn += 1
+    return chosen[:count]
+
+
+def _shrunk(image: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
+    """An image as (side_px, side_px, 3) by averaging."""
+    from PIL import Image
+
+    picture = Image.fromarray(image).convert("RGB")
+    return np.asarray(picture.resize((side_px, side_px), Image.Resampling.BOX))
+
+
+def _drawing(image: NDArray[np.uint8], console: Console) -> list[Text]:
+    lines = []
+    for upper, lower in zip(image[0::2], image[1::2], strict=True):
+        line = Text()
+        for above, below in zip(upper, lower, strict=True):
+            if console.color_system:
+                line.append("▀", style=f"rgb({_rgb(above)}) on rgb({_rgb(below)})")
+            else:
+                gray = (int(above.mean()) + int(below.mean())) // 2
+                line.append(_GRAYS[gray * len(_GRAYS) // 256])
+        lines.append(line)
+    return lines
+
+
+def _rgb(pixel: NDArray[np.uint8]) -> str:
+    return ",".join(str(int(value)) for value in pixel)
