@@ -6,19 +6,20 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 DEMO := demo
 
-.PHONY: help setup demo test lint format clean
+.PHONY: help setup demo test lint format sanitize clean
 
 help:
 	@echo "make demo    set penmark up, train on the bundled digits, evaluate, write the report"
 	@echo "make test    set up what is missing and run all tests"
 	@echo "make lint    ruff and mypy"
 	@echo "make format  let ruff format the code"
+	@echo "make sanitize  the core under AddressSanitizer, UBSan and ThreadSanitizer"
 	@echo "make clean   remove the environment and the demo's run"
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(INSTALLED): $(BIN)/python pyproject.toml
+$(INSTALLED): $(BIN)/python pyproject.toml $(wildcard native/*)
 	$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
@@ -44,6 +45,28 @@ lint: $(INSTALLED_DEV)
 format: $(INSTALLED_DEV)
 	$(BIN)/ruff check --fix src tests
 	$(BIN)/ruff format src tests
+
+# Each build gets a copy of the package with its own core, and -S keeps the editable install out of
+# the way; the sanitizers' libraries must be loaded before Python. TSan leaves out Ctrl-C (it cannot see into Python's signal handling) and the random
+# networks (slow); NumPy keeps to one thread, since OpenBLAS's own threads race.
+SITE = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+SANITIZED = -DCMAKE_BUILD_TYPE=RelWithDebInfo -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python
+sanitize: $(INSTALLED_DEV)
+	$(BIN)/python -m pip install --quiet cmake ninja nanobind
+	for kind in address,undefined thread; do \
+		build=build/sanitize-$${kind%%,*}; \
+		PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S native -B $$build -G Ninja $(SANITIZED) -DPENMARK_SANITIZE=$$kind && \
+		PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build $$build && \
+		rm -rf $$build/python && mkdir -p $$build/python && cp -r src/penmark $$build/python/ && \
+		rm -f $$build/python/penmark/engine/_core*.so && \
+		cp $$build/_core*.so $$build/python/penmark/engine/ || exit 1; \
+	done
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+		PYTHONPATH=build/sanitize-address/python:.:$(SITE) $(BIN)/python -S -m pytest tests/native -q
+	LD_PRELOAD="$$(gcc -print-file-name=libtsan.so)" TSAN_OPTIONS=halt_on_error=1 OPENBLAS_NUM_THREADS=1 \
+		PYTHONPATH=build/sanitize-thread/python:.:$(SITE) $(BIN)/python -S -m pytest tests/native -q \
+		-k "not control_c and not random"
 
 clean:
 	rm -rf $(VENV) $(DEMO)

@@ -11,7 +11,7 @@ import pytest
 import penmark
 
 PUBLIC = {
-    "Dataset", "Run", "evaluate", "fit", "load_data", "plot", "predict", "recipes", "__version__",
+    "Dataset", "Run", "accelerate", "evaluate", "fit", "load_data", "plot", "predict", "recipes", "__version__",
 }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from penmark.engine import evaluate as evaluate
     from penmark.engine import fit as fit
     from penmark.engine import predict as predict
+    from penmark.engine.accelerate import accelerate as accelerate
     from penmark.report import figures as plot
     from penmark.runs import Run as Run
 
@@ -29,6 +30,7 @@ __version__ = "0.1.0"
 _EXPORTS: dict[str, tuple[str, str | None]] = {
     "Dataset": ("penmark.data", "Dataset"),
     "Run": ("penmark.runs", "Run"),
+    "accelerate": ("penmark.engine.accelerate", "accelerate"),
     "evaluate": ("penmark.engine", "evaluate"),
     "fit": ("penmark.engine", "fit"),
     "load_data": ("penmark.data", "load_data"),
@@ -41,6 +43,7 @@ __all__ = [
     "Dataset",
     "Run",
     "__version__",
+    "accelerate",
     "evaluate",
     "fit",
     "load_data",

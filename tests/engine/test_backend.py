@@ -100,7 +100,8 @@ def test_training_on_the_numpy_backend_is_refused_with_the_way_out(tmp_path):
     code = (
         "import numpy as np, penmark\n"
         "model = penmark.recipes.get('softmax').build()\n"
-        "try: penmark.fit(model, np.zeros((4, 28, 28), np.uint8), np.zeros(4, int))\n"
+        "try: penmark.fit(model, np.zeros((4, 28, 28), np.uint8), np.zeros(4, int), "
+        "engine='keras')\n"
         "except penmark.errors.InputError as error: print(error)"
     )
     finished = run(code, tmp_path, keras_backend="numpy")

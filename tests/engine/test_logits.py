@@ -10,6 +10,8 @@ import penmark
 from penmark.engine.logits import LogitsView, logits_view
 from penmark.errors import InputError
 
+pytestmark = pytest.mark.usefixtures("path")
+
 
 def raw_pixel_problem(rng, n=64, classes=5):
     """Bright images whose logits saturate softmax: probabilities of exactly 0 occur."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 from typing import TYPE_CHECKING, Any, Literal
 
 from penmark.errors import InputError
@@ -11,8 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Engine = Literal["auto", "keras"]
-ENGINES: tuple[Engine, ...] = ("auto", "keras")
+Engine = Literal["auto", "native", "keras"]
+ENGINES: tuple[Engine, ...] = ("auto", "native", "keras")
 LossFrom = Literal["logits", "probabilities"]
 
 __all__ = ["ENGINES", "Engine", "LossFrom", "check_engine", "evaluate", "fit", "predict"]
@@ -43,7 +45,8 @@ def fit(
         x: images, uint8 or float, shape (n, *model.input_shape[1:]); or whatever else
             `model.fit` takes (a generator, a `tf.data.Dataset`), which is passed on.
         y: integers of shape (n,), or one row of class scores for each image, shape (n, classes).
-        engine: "auto" takes the fastest that can run this model; "keras" is Keras's own.
+        engine: "native" is penmark's own core, "keras" is Keras's own loop; "auto" takes the core
+            where it covers the model, and Keras, after one line that says why, where it does not.
         loss_from: "probabilities" takes the cross-entropy from probabilities clipped to
             [1e-7, 1 - 1e-7], as Keras did when the published networks were trained: images that
             the network gets badly wrong then have no gradient.
@@ -60,23 +63,35 @@ def fit(
         TrainingError: the loss became infinite or not a number.
     """
     check_engine(engine)
-    from penmark.engine import keras_path
+    if fit_arguments.get("epochs", 1) < 1:
+        raise InputError(f"epochs must be at least 1; got {fit_arguments['epochs']}")
+    from penmark.engine.choice import choose_engine, say_once
+    from penmark.engine.inputs import check_compiled
 
-    return keras_path.fit(
+    check_compiled(model)
+    chosen, reason = choose_engine(model, engine, x, fit_arguments)
+    if reason is not None and verbose != 0:
+        say_once(f"Training through Keras: {reason}")
+    path = importlib.import_module(f"penmark.engine.{_PATHS[chosen]}")
+    history: keras.callbacks.History = path.fit(
         model, x, y, loss_from=loss_from, seed=seed, verbose=verbose, **fit_arguments
     )
+    return history
 
 
-def evaluate(model: keras.Model, x: Any, y: Any = None, **evaluate_arguments: Any) -> Any:
-    """Loss and metrics on given images, as `model.evaluate` gives them; silent unless asked.
+def evaluate(
+    model: keras.Model, x: Any, y: Any = None, *, verbose: str | int = 0, **evaluate_arguments: Any
+) -> Any:
+    """Loss and metrics on given images, as `model.evaluate` gives them.
 
     The cross-entropy is taken from the logits, as in `fit`.
 
     Args:
         model: a compiled model.
         x, y: as in `fit`.
-        **evaluate_arguments: `batch_size`, `return_dict`, `sample_weight`, `verbose` and the
-            others of `model.evaluate`.
+        verbose: as in Keras, where Keras does the work; the native core is silent.
+        **evaluate_arguments: `batch_size`, `return_dict`, `sample_weight` and the others of
+            `model.evaluate`.
 
     Returns:
         What `model.evaluate` returns: a list of floats, or with `return_dict=True` a dict.
@@ -85,17 +100,27 @@ def evaluate(model: keras.Model, x: Any, y: Any = None, **evaluate_arguments: An
         DataError, ModelError: as `fit`.
     """
     from penmark.engine import keras_path
+    from penmark.engine.choice import core_for
+    from penmark.engine.inputs import check_compiled
 
-    return keras_path.evaluate(model, x, y, **evaluate_arguments)
+    check_compiled(model)
+    core = core_for(x, evaluate_arguments, {"batch_size", "return_dict", "sample_weight"})
+    if core is not None:
+        with contextlib.suppress(core.Unsupported):
+            return core.evaluate(model, x, y, **evaluate_arguments)
+    return keras_path.evaluate(model, x, y, verbose=verbose, **evaluate_arguments)
 
 
-def predict(model: keras.Model, x: Any, **predict_arguments: Any) -> NDArray[np.float32]:
-    """The model's outputs for given images, as `model.predict` gives them; silent unless asked.
+def predict(
+    model: keras.Model, x: Any, *, verbose: str | int = 0, **predict_arguments: Any
+) -> NDArray[np.float32]:
+    """The model's outputs for given images, as `model.predict` gives them.
 
     Args:
         model: any model.
         x: images, uint8 or float, shape (n, *model.input_shape[1:]).
-        **predict_arguments: `batch_size`, `verbose` and the others of `model.predict`.
+        verbose: as in Keras, where Keras does the work; the native core is silent.
+        **predict_arguments: `batch_size` and the others of `model.predict`.
 
     Returns:
         float32, shape (n, *model.output_shape[1:]); for a classifier the probabilities.
@@ -104,8 +129,19 @@ def predict(model: keras.Model, x: Any, **predict_arguments: Any) -> NDArray[np.
         DataError: the images do not fit the model.
     """
     from penmark.engine import keras_path
+    from penmark.engine.choice import core_for
+    from penmark.engine.inputs import check_images
 
-    return keras_path.predict(model, x, **predict_arguments)
+    if hasattr(x, "dtype"):
+        check_images(model, x)
+    core = core_for(x, predict_arguments, {"batch_size"})
+    if core is not None:
+        with contextlib.suppress(core.Unsupported):
+            return core.predict(model, x, **predict_arguments)  # type: ignore[no-any-return]
+    return keras_path.predict(model, x, verbose=verbose, **predict_arguments)
+
+
+_PATHS = {"native": "native", "keras": "keras_path"}
 
 
 def check_engine(engine: str) -> None:

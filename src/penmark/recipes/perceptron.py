@@ -73,7 +73,7 @@ def fit(
         DataError: images and labels do not fit, or labels other than 0 and 1.
         InputError: a batch size other than 1.
     """
-    from penmark.engine import keras_path
+    from penmark.engine import session
 
     check_compiled(model)
     check_images(model, x)
@@ -88,14 +88,14 @@ def fit(
         raise InputError(
             f"the perceptron learns from one image at a time; got batch_size={batch_size}"
         )
-    (x, labels, _), validation_data = keras_path.split_validation(
+    (x, labels, _), validation_data = session.split_validation(
         x, labels, None, validation_split, validation_data
     )
     if seed is None:
         seed = int(np.random.randint(2**31))
 
-    added = keras_path.watchers(verbose, images=len(x))
-    with keras_path.callback_list(model, model, callbacks, added, epochs, len(x)) as watching:
+    added = session.watchers(verbose, images=len(x))
+    with session.callback_list(model, callbacks, added, epochs, len(x)) as watching:
         _train(model, x, labels, seed, range(initial_epoch, epochs), validation_data, watching)
     return model.history
 

@@ -238,22 +238,22 @@ def _go_on(
     announce: Announce,
 ) -> Run:
     """Train from wherever the run stands to its end, and write what a finished run has."""
-    from penmark.engine.backend import keras
     from penmark.runs import checkpoints
     from penmark.runs.results import write_metrics, write_pages
 
     settings = run.settings
-    run.update_config(backend=keras.backend.backend(), engine="keras")
     started = time.perf_counter()
     interrupted = False
     try:
         model, epochs_done = (
             _model_so_far(run, recipe, dataset) if fresh_model is None else (fresh_model, 0)
         )
+        engine = _engine_used(recipe, settings, model, dataset)
+        run.update_config(**engine)
         announce(
             f"Training {settings.recipe} on {dataset.name}: {len(dataset.x_train):,} images of "
             f"{'×'.join(map(str, dataset.image_shape))}, {dataset.num_classes} classes; "
-            f"{model.count_params():,} parameters; Keras on {keras.backend.backend()}"
+            f"{model.count_params():,} parameters; {' '.join(map(str, engine.values()))}"
         )
         if epochs_done:
             announce(f"Going on after epoch {epochs_done} of {settings.epochs}")
@@ -301,6 +301,20 @@ def _go_on(
     if not interrupted:
         checkpoints.remove_checkpoints(run)
     return run
+
+
+def _engine_used(
+    recipe: Recipe, settings: TrainingSettings, model: Any, dataset: Dataset
+) -> dict[str, str]:
+    """What will compute, for config.json: the engine, and what it computes with."""
+    from penmark.engine.backend import keras
+    from penmark.engine.choice import choose_engine, core_name
+
+    if recipe.fit is not None:
+        return {"engine": "rule", "backend": "numpy"}
+    chosen, _ = choose_engine(model, settings.engine, dataset.x_train, {})  # type: ignore[arg-type]
+    backend = core_name() if chosen == "native" else keras.backend.backend()
+    return {"engine": chosen, "backend": backend}
 
 
 def _engine_fit(*arguments: Any, **keywords: Any) -> Any:

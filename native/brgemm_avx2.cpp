@@ -1,0 +1,29 @@
+// The kernels for AVX2 with FMA, 8 floats per vector, 16 registers.
+#include "kernels.h"
+
+namespace penmark {
+namespace {
+
+typedef float Vec __attribute__((vector_size(32)));
+typedef float LooseVec __attribute__((vector_size(32), aligned(4), may_alias));
+typedef int IndexVec __attribute__((vector_size(32)));
+constexpr int kLanes = 8;
+constexpr int kRows = 6;  // 6 * 2 accumulators, 2 of B, 1 of A: 15 registers
+constexpr int kColumnVecs = 2;
+constexpr int kBtRows = 4, kBtColumns = 2;
+#define PENMARK_EVEN 0, 2, 4, 6, 8, 10, 12, 14
+#define PENMARK_ODD 1, 3, 5, 7, 9, 11, 13, 15
+
+#include "brgemm_kernel.inl"
+#include "elementwise_kernel.inl"
+#include "pass_kernel.inl"
+#include "kernel_table.inl"
+
+}  // namespace
+
+const Kernels& avx2_kernels() {
+  static constexpr Kernels table = make_table("avx2");
+  return table;
+}
+
+}  // namespace penmark

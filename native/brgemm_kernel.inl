@@ -1,0 +1,163 @@
+// The one kernel, for any vector width: included by brgemm_{scalar,avx2,avx512}.cpp, each of which
+// has defined, in its anonymous namespace, `Vec` (a GNU vector of floats), `LooseVec` (the same,
+// unaligned), `IndexVec`, kLanes, the register tile kRows by kColumnVecs, the tile of A B^T kBtRows
+// by kBtColumns, and PENMARK_EVEN and PENMARK_ODD (lane numbers 0 2 4 ... and 1 3 5 ...).
+
+// Everything below is unrolled into registers; a loop left over would spill the accumulators.
+#define PENMARK_UNROLL _Pragma("GCC unroll 16")
+
+inline Vec load(const float* p) { return *reinterpret_cast<const LooseVec*>(p); }
+inline void store(float* p, Vec v) { *reinterpret_cast<LooseVec*>(p) = v; }
+inline Vec splat(float x) { return x - Vec{}; }
+
+inline Vec load_part(const float* p, int count) {
+  Vec v{};
+  for (int i = 0; i < count; ++i) v[i] = p[i];
+  return v;
+}
+inline void store_part(float* p, Vec v, int count) {
+  for (int i = 0; i < count; ++i) p[i] = v[i];
+}
+
+// C tile of MR rows by NV vectors, of which the last may hold fewer than kLanes columns.
+template <int MR, int NV, bool kTransposed>
+void tile(const Brgemm& g, std::int64_t row, int column, int columns) {
+  Vec acc[MR][NV];
+  PENMARK_UNROLL for (int i = 0; i < MR; ++i)
+    PENMARK_UNROLL for (int j = 0; j < NV; ++j) acc[i][j] = Vec{};
+
+  const std::int64_t lda = g.lda, ldb = g.ldb;
+  for (int t = 0; t < g.batch; ++t) {
+    const float* a = g.a + g.a_offset[t] + (kTransposed ? row : row * lda);
+    const float* b = g.b + g.b_offset[t] + column;
+    for (int k = 0; k < g.k; ++k) {
+      Vec bv[NV];
+      PENMARK_UNROLL for (int j = 0; j < NV; ++j) bv[j] = load(b + j * kLanes);
+      PENMARK_UNROLL for (int i = 0; i < MR; ++i) {
+        const Vec av = splat(kTransposed ? a[i] : a[i * lda]);
+        PENMARK_UNROLL for (int j = 0; j < NV; ++j) acc[i][j] += av * bv[j];
+      }
+      a += kTransposed ? lda : 1;
+      b += ldb;
+    }
+  }
+
+  float* c = g.c + row * g.ldc + column;
+  const int last = columns - (NV - 1) * kLanes;  // columns in the last vector
+  if (g.accumulate) {
+    PENMARK_UNROLL for (int i = 0; i < MR; ++i)
+      PENMARK_UNROLL for (int j = 0; j < NV; ++j) {
+        const float* from = c + i * g.ldc + j * kLanes;
+        acc[i][j] += (j + 1 < NV || last == kLanes) ? load(from) : load_part(from, last);
+      }
+  }
+  if (g.bias != nullptr) {
+    PENMARK_UNROLL for (int j = 0; j < NV; ++j) {
+      const Vec bias = load(g.bias + column + j * kLanes);
+      PENMARK_UNROLL for (int i = 0; i < MR; ++i) acc[i][j] += bias;
+    }
+  }
+  if (g.relu) {
+    // "x < 0 ? 0 : x" and not "x > 0 ? x : 0": a NaN must stay one, to be reported.
+    PENMARK_UNROLL for (int i = 0; i < MR; ++i)
+      PENMARK_UNROLL for (int j = 0; j < NV; ++j)
+        acc[i][j] = acc[i][j] < Vec{} ? Vec{} : acc[i][j];
+  }
+  PENMARK_UNROLL for (int i = 0; i < MR; ++i)
+    PENMARK_UNROLL for (int j = 0; j < NV; ++j) {
+      float* to = c + i * g.ldc + j * kLanes;
+      if (j + 1 < NV || last == kLanes) store(to, acc[i][j]);
+      else store_part(to, acc[i][j], last);
+    }
+}
+
+using Tile = void (*)(const Brgemm&, std::int64_t row, int column, int columns);
+
+template <int... I>
+struct Rows {};
+template <int N, int... I>
+struct MakeRows : MakeRows<N - 1, N, I...> {};
+template <int... I>
+struct MakeRows<0, I...> { using type = Rows<I...>; };
+
+template <bool kTransposed, int NV, int... I>
+inline Tile choose(int rows, Rows<I...>) {
+  static const Tile table[] = {tile<I, NV, kTransposed>...};
+  return table[rows - 1];
+}
+
+template <bool kTransposed>
+void brgemm_any(const Brgemm& g) {
+  using All = typename MakeRows<kRows>::type;
+  // Equal tiles: 26 rows run as 13 + 13 and not as 14 + 12, 100 as 12.5 on average.
+  const int tiles = (g.m + kRows - 1) / kRows;
+  const int base = g.m / tiles, longer = g.m % tiles;
+  for (int column = 0; column < g.n; column += kColumnVecs * kLanes) {
+    const int left = g.n - column;
+    const int columns = left < kColumnVecs * kLanes ? left : kColumnVecs * kLanes;
+    const bool wide = columns > kLanes;
+    std::int64_t row = 0;
+    for (int t = 0; t < tiles; ++t) {
+      const int rows = base + (t < longer ? 1 : 0);
+      const Tile run = wide ? choose<kTransposed, kColumnVecs>(rows, All{})
+                            : choose<kTransposed, 1>(rows, All{});
+      run(g, row, column, columns);
+      row += rows;
+    }
+  }
+}
+
+// Sums neighbouring lanes of a and b: (a0+a1, a2+a3, ..., b0+b1, ...). Applied until one vector is
+// left of kLanes, lane i holds the sum over vector i.
+inline Vec pair_sums(Vec a, Vec b) {
+#ifdef __clang__
+  return __builtin_shufflevector(a, b, PENMARK_EVEN) + __builtin_shufflevector(a, b, PENMARK_ODD);
+#else  // GCC has had __builtin_shufflevector since 12 only
+  return __builtin_shuffle(a, b, IndexVec{PENMARK_EVEN}) +
+         __builtin_shuffle(a, b, IndexVec{PENMARK_ODD});
+#endif
+}
+
+// Rows kBtRows by columns kBtColumns of A B^T, with kBtRows * kBtColumns = kLanes accumulators.
+inline void tile_bt(const Brgemm& g, std::int64_t row, int rows, std::int64_t column, int columns) {
+  Vec acc[kLanes];
+  PENMARK_UNROLL for (int i = 0; i < kLanes; ++i) acc[i] = Vec{};
+  // A ragged edge computes its last row or column again rather than reading past the end.
+  std::int64_t a_row[kBtRows], b_row[kBtColumns];
+  PENMARK_UNROLL for (int i = 0; i < kBtRows; ++i)
+    a_row[i] = (row + (i < rows ? i : rows - 1)) * g.lda;
+  PENMARK_UNROLL for (int j = 0; j < kBtColumns; ++j)
+    b_row[j] = (column + (j < columns ? j : columns - 1)) * g.ldb;
+  for (int t = 0; t < g.batch; ++t) {
+    const float* a = g.a + g.a_offset[t];
+    const float* b = g.b + g.b_offset[t];
+    for (int k = 0; k < g.k; k += kLanes) {
+      Vec bv[kBtColumns];
+      PENMARK_UNROLL for (int j = 0; j < kBtColumns; ++j) bv[j] = load(b + b_row[j] + k);
+      PENMARK_UNROLL for (int i = 0; i < kBtRows; ++i) {
+        const Vec av = load(a + a_row[i] + k);
+        PENMARK_UNROLL for (int j = 0; j < kBtColumns; ++j) acc[i * kBtColumns + j] += av * bv[j];
+      }
+    }
+  }
+  PENMARK_UNROLL for (int width = kLanes / 2; width >= 1; width /= 2)
+    PENMARK_UNROLL for (int i = 0; i < width; ++i) acc[i] = pair_sums(acc[2 * i], acc[2 * i + 1]);
+  const Vec sums = acc[0];
+  for (int i = 0; i < rows; ++i) {
+    float* c = g.c + (row + i) * g.ldc + column;
+    for (int j = 0; j < columns; ++j) {
+      const float sum = sums[i * kBtColumns + j];
+      c[j] = g.accumulate ? c[j] + sum : sum;
+    }
+  }
+}
+
+void brgemm_bt(const Brgemm& g) {
+  for (std::int64_t column = 0; column < g.n; column += kBtColumns) {
+    const int columns = g.n - column < kBtColumns ? static_cast<int>(g.n - column) : kBtColumns;
+    for (std::int64_t row = 0; row < g.m; row += kBtRows) {
+      const int rows = g.m - row < kBtRows ? static_cast<int>(g.m - row) : kBtRows;
+      tile_bt(g, row, rows, column, columns);
+    }
+  }
+}

@@ -1,0 +1,18 @@
+// Which kernels this machine can run.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kernels.h"
+
+namespace penmark {
+
+// Names of the instruction sets built in and usable here, slowest first; never empty.
+std::vector<std::string> usable_isas();
+
+// The table of that name, or, for "", of PENMARK_ISA if that is set, else the fastest usable one.
+// Throws std::invalid_argument for a name that is unknown, not built in, or not usable here.
+const Kernels& choose_kernels(const std::string& name = "");
+
+}  // namespace penmark

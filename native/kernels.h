@@ -1,0 +1,100 @@
+// The table of functions that each instruction set provides; dispatch.cpp picks one table.
+#pragma once
+
+#include "brgemm.h"
+
+namespace penmark {
+
+enum class Activation : int {
+  linear, relu, sigmoid, tanh, gelu, gelu_tanh, silu, elu, selu, leaky_relu, softplus, softsign,
+  exponential, hard_sigmoid, relu6
+};
+
+enum class OptimizerKind : int { sgd, momentum, nesterov, rmsprop, adagrad, adadelta, adam };
+
+// One update of a run of weights, all scalars of the step resolved.
+struct UpdateRule {
+  OptimizerKind kind;
+  float rate;        // learning rate; for Adam with both bias corrections folded in
+  float decay;       // weight decay times learning rate; 0 = none
+  float clip;        // clipvalue; 0 = none
+  float gradient_scale;  // from clipnorm; 1 = none
+  float beta1, beta2;    // Adam's betas; beta1 also momentum, beta2 also rho
+  float epsilon;
+  bool amsgrad, centered, has_momentum;
+};
+
+// What a pooling pass sees of one image: x (H, W, C), y (P, Q, C).
+struct PoolShape {
+  int H, W, C, P, Q, R, S;  // R, S: pool size
+  int stride_h, stride_w, pad_top, pad_left;
+};
+
+struct Kernels {
+  const char* name;
+
+  // C = beta C + sum A B, A row by row (fwd, bwd_d) or transposed (bwd_w).
+  void (*brgemm)(const Brgemm&);
+  void (*brgemm_at)(const Brgemm&);
+  // C = beta C + sum A B^T; here B_i is (n, k) with rows ldb apart, k a multiple of 16, and A
+  // readable to k. Any n. No bias, no ReLU. It spares bwd_d of a dense layer a transposed copy.
+  void (*brgemm_bt)(const Brgemm&);
+
+  // y = f(x) and dx = dy f'(.), elementwise over n; `z` is what f saw, `y` what it gave.
+  void (*activate)(Activation, float alpha, const float* x, float* y, std::int64_t n);
+  void (*activate_bwd)(Activation, float alpha, const float* z, const float* y, const float* dy,
+                       float* dx, std::int64_t n);
+  // out = dy f'(y) for f of linear, relu, sigmoid, tanh, over rows of K; bias_gradient (K) grows
+  // by the column sums. Rows of y, dy are K apart, rows of out out_stride.
+  void (*derive_rows)(Activation, const float* y, const float* dy, float* out,
+                      std::int64_t out_stride, std::int64_t rows, std::int64_t K,
+                      float* bias_gradient);
+
+  // Weights w (n), slots s0, s1, s2 (n each; null where the rule has none), gradient g (n).
+  void (*update)(const UpdateRule&, float* w, float* s0, float* s1, float* s2, const float* g,
+                 std::int64_t n);
+
+  // y = scale * x + offset
+  void (*scale_u8)(const std::uint8_t* x, float* y, std::int64_t n, float scale, float offset);
+  void (*scale_f32)(const float* x, float* y, std::int64_t n, float scale, float offset);
+  void (*add)(const float* a, const float* b, float* y, std::int64_t n);  // y = a + b
+  // sums (C) grow by the column sums of x (rows, C), rows `stride` apart.
+  void (*column_sums)(const float* x, std::int64_t stride, std::int64_t rows, std::int64_t C,
+                      float* sums);
+
+  // argmax: one byte per output element, the window position that won.
+  void (*max_pool)(const PoolShape&, const float* x, float* y, std::uint8_t* argmax);
+  void (*max_pool_bwd)(const PoolShape&, const float* dy, const std::uint8_t* argmax, float* dx);
+  void (*average_pool)(const PoolShape&, const float* x, float* y);
+  void (*average_pool_bwd)(const PoolShape&, const float* dy, float* dx);
+
+  // Keeps element i of stream (key, first + i) with probability 1 - drop/2^32, scaled by `scale`;
+  // bit i of mask tells whether it was kept. mask: (n + 31) / 32 words.
+  void (*dropout)(const float* x, float* y, std::uint32_t* mask, std::int64_t n,
+                  std::uint64_t key, std::uint32_t first, std::uint32_t drop, float scale);
+  void (*dropout_bwd)(const float* dy, float* dx, const std::uint32_t* mask, std::int64_t n,
+                      float scale);
+
+  // Rows of C: y = (x - mean) * inv_std * gamma + beta. gamma and beta may be null.
+  void (*normalize)(const float* x, float* y, std::int64_t rows, std::int64_t C,
+                    const float* mean, const float* inv_std, const float* gamma,
+                    const float* beta);
+  // dbeta += sum dy, dgamma += sum dy * (x - mean) * inv_std, over rows; both (C).
+  void (*normalize_sums)(const float* x, const float* dy, std::int64_t rows, std::int64_t C,
+                         const float* mean, const float* inv_std, float* dgamma, float* dbeta);
+  // squares (C) grow by the column sums of (x - mean)^2.
+  void (*centered_squares)(const float* x, std::int64_t rows, std::int64_t C, const float* mean,
+                           float* squares);
+  // dx = factor * (dy - (dbeta + xhat * dgamma) / count), factor (C) = gamma * inv_std.
+  void (*normalize_bwd)(const float* x, const float* dy, float* dx, std::int64_t rows,
+                        std::int64_t C, const float* mean, const float* inv_std,
+                        const float* factor, const float* dgamma, const float* dbeta,
+                        float inv_count);
+};
+
+// Defined in brgemm_{scalar,avx2,avx512}.cpp. A table exists only where its file was built.
+const Kernels& scalar_kernels();
+const Kernels& avx2_kernels();
+const Kernels& avx512_kernels();
+
+}  // namespace penmark

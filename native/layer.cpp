@@ -1,0 +1,34 @@
+#include "layer.h"
+
+#include <cstring>
+
+namespace penmark {
+
+void Update::apply(const Kernels& kernels, Param& param, std::int64_t begin, const float* gradient,
+                   std::int64_t count) const {
+  if (count <= 0) return;
+  if (!fused) {
+    std::memcpy(param.grad + begin, gradient, static_cast<std::size_t>(count) * sizeof(float));
+    return;
+  }
+  UpdateRule own = rule;
+  own.decay = param.decays ? decay : 0.0f;
+  const auto at = [&](int i) { return param.slot[i] == nullptr ? nullptr : param.slot[i] + begin; };
+  kernels.update(own, param.w + begin, at(0), at(1), at(2), gradient, count);
+}
+
+void PartialGradient::reserve(Arena& arena, const Param& param, int threads) {
+  stride_ = round_up(param.size, 16);
+  arena.reserve(&sums_, stride_ * threads);
+}
+
+void PartialGradient::apply(const Step& step, Param& param, int thread) {
+  const Range range = share_of(param.size, thread, step.threads, 16);
+  float* total = of(0) + range.begin;
+  const std::int64_t count = range.end - range.begin;
+  for (int other = 1; other < step.threads; ++other)
+    step.kernels.add(total, of(other) + range.begin, total, count);
+  step.update->apply(step.kernels, param, range.begin, total, count);
+}
+
+}  // namespace penmark

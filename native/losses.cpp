@@ -1,0 +1,155 @@
+#include "losses.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace penmark {
+namespace {
+
+// log(1 + e^x) without overflow
+double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x))); }
+
+struct Row {
+  const float* scores;
+  const float* targets;
+  float* gradient;  // or null
+  std::int64_t K;
+  float factor;     // weight / images in the batch
+};
+
+double softmax_cross_entropy(const Row& row) {
+  float most = row.scores[0];
+  for (std::int64_t k = 1; k < row.K; ++k) most = std::max(most, row.scores[k]);
+  double sum = 0, mass = 0, dot = 0;
+  for (std::int64_t k = 0; k < row.K; ++k) {
+    const double shifted = static_cast<double>(row.scores[k]) - most;
+    sum += std::exp(static_cast<float>(shifted));
+    mass += row.targets[k];
+    // A class without probability adds nothing, however far its logit is: 0 * infinity is 0 here.
+    if (row.targets[k] != 0.0f) dot += row.targets[k] * shifted;
+  }
+  if (row.gradient != nullptr) {
+    const float scale = static_cast<float>(mass / sum);
+    for (std::int64_t k = 0; k < row.K; ++k)
+      row.gradient[k] =
+          row.factor * (std::exp(row.scores[k] - most) * scale - row.targets[k]);
+  }
+  return mass * std::log(sum) - dot;
+}
+
+// Keras's loss from probabilities: where one is clipped, the loss does not change with it, so its
+// target leaves the gradient.
+double clipped_cross_entropy(const Row& row) {
+  constexpr double kEpsilon = 1e-7;
+  float most = row.scores[0];
+  for (std::int64_t k = 1; k < row.K; ++k) most = std::max(most, row.scores[k]);
+  double sum = 0;
+  for (std::int64_t k = 0; k < row.K; ++k) sum += std::exp(row.scores[k] - most);
+  double loss = 0, mass = 0;
+  for (std::int64_t k = 0; k < row.K; ++k) {
+    const double p = std::exp(row.scores[k] - most) / sum, t = row.targets[k];
+    const bool kept = p > kEpsilon && p < 1.0 - kEpsilon;
+    loss -= t * std::log(std::min(std::max(p, kEpsilon), 1.0 - kEpsilon));
+    if (kept) mass += t;
+    if (row.gradient != nullptr) row.gradient[k] = static_cast<float>(kept ? -t : 0.0);
+  }
+  if (row.gradient != nullptr)
+    for (std::int64_t k = 0; k < row.K; ++k) {
+      const double p = std::exp(row.scores[k] - most) / sum;
+      row.gradient[k] = row.factor * static_cast<float>(row.gradient[k] + mass * p);
+    }
+  return loss;
+}
+
+double sigmoid_cross_entropy(const Row& row) {
+  const double share = 1.0 / static_cast<double>(row.K);
+  double loss = 0;
+  for (std::int64_t k = 0; k < row.K; ++k) {
+    const double x = row.scores[k], t = row.targets[k];
+    loss += softplus(x) - x * t;
+    if (row.gradient != nullptr)
+      row.gradient[k] = static_cast<float>(row.factor * share * (1.0 / (1.0 + std::exp(-x)) - t));
+  }
+  return loss * share;
+}
+
+double mean_squared_error(const Row& row) {
+  const float share = 1.0f / static_cast<float>(row.K);
+  double loss = 0;
+  for (std::int64_t k = 0; k < row.K; ++k) {
+    const float d = row.scores[k] - row.targets[k];
+    loss += static_cast<double>(d) * d;
+    if (row.gradient != nullptr) row.gradient[k] = row.factor * 2.0f * share * d;
+  }
+  return loss * share;
+}
+
+}  // namespace
+
+void Totals::clear(std::size_t ks) {
+  loss = correct = binary = 0;
+  images = 0;
+  top_k.assign(ks, 0.0);
+}
+
+void Totals::add(const Totals& other) {
+  loss += other.loss;
+  correct += other.correct;
+  binary += other.binary;
+  images += other.images;
+  for (std::size_t i = 0; i < top_k.size(); ++i) top_k[i] += other.top_k[i];
+}
+
+Loss::Loss(const Tensor& scores, LossOptions options, int N, Arena& arena)
+    : scores_(scores), options_(std::move(options)) {
+  arena.reserve(&target_, N * scores.features);
+}
+
+void Loss::run(const Step& step, const Labels& labels, bool differentiate, int thread,
+               Totals& totals) {
+  const std::int64_t K = scores_.features;
+  const Range images = share_of(step.n, thread, step.threads);
+  for (std::int64_t n = images.begin; n < images.end; ++n) {
+    const std::int64_t at = labels.order != nullptr ? labels.order[n] : n;
+    const float* scores = scores_.data + n * scores_.stride;
+    float* target = target_ + n * K;
+    for (std::int64_t k = 0; k < K; ++k)
+      target[k] = labels.classes != nullptr ? (labels.classes[at] == k ? 1.0f : 0.0f)
+                                            : labels.targets[at * K + k];
+    const std::int64_t label = std::max_element(target, target + K) - target;
+    std::int64_t above = 0, guess = 0;
+    double right = 0;
+    for (std::int64_t k = 0; k < K; ++k) {
+      if (scores[k] > scores[guess]) guess = k;
+      if (scores[k] > scores[label]) ++above;
+      if ((scores[k] > options_.threshold) == (target[k] > 0.5f)) right += 1;
+    }
+    totals.correct += guess == label;
+    totals.binary += right / static_cast<double>(K);
+    for (std::size_t i = 0; i < options_.top_k.size(); ++i)
+      totals.top_k[i] += above < options_.top_k[i];
+
+    const float smoothing = options_.label_smoothing;
+    if (smoothing > 0.0f) {
+      const float floor = options_.kind == LossKind::sigmoid_cross_entropy
+                              ? 0.5f * smoothing
+                              : smoothing / static_cast<float>(K);
+      for (std::int64_t k = 0; k < K; ++k) target[k] = target[k] * (1.0f - smoothing) + floor;
+    }
+    const float weight = labels.weights != nullptr ? labels.weights[at] : 1.0f;
+    const Row row{scores, target, differentiate ? scores_.grad + n * scores_.stride : nullptr, K,
+                  weight / static_cast<float>(step.n)};
+    double loss = 0;
+    switch (options_.kind) {
+      case LossKind::softmax_cross_entropy:
+        loss = options_.clips ? clipped_cross_entropy(row) : softmax_cross_entropy(row);
+        break;
+      case LossKind::sigmoid_cross_entropy: loss = sigmoid_cross_entropy(row); break;
+      case LossKind::mean_squared_error: loss = mean_squared_error(row); break;
+    }
+    totals.loss += weight * loss;
+    ++totals.images;
+  }
+}
+
+}  // namespace penmark

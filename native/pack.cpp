@@ -1,0 +1,43 @@
+#include "pack.h"
+
+namespace penmark {
+
+void pack_panels(const float* matrix, float* panels, std::int64_t rows, std::int64_t columns) {
+  for (std::int64_t p = 0; p < panel_count(columns); ++p) {
+    const int bk = panel_width(columns, p), real = panel_columns(columns, p);
+    float* to = panels + panel_offset(rows, p);
+    for (std::int64_t r = 0; r < rows; ++r, to += bk)
+      for (int j = 0; j < bk; ++j) to[j] = j < real ? matrix[r * columns + p * kPanel + j] : 0.0f;
+  }
+}
+
+void unpack_panels(const float* panels, float* matrix, std::int64_t rows, std::int64_t columns) {
+  for (std::int64_t p = 0; p < panel_count(columns); ++p) {
+    const int bk = panel_width(columns, p), real = panel_columns(columns, p);
+    const float* from = panels + panel_offset(rows, p);
+    for (std::int64_t r = 0; r < rows; ++r, from += bk)
+      for (int j = 0; j < real; ++j) matrix[r * columns + p * kPanel + j] = from[j];
+  }
+}
+
+void flip_panels(const float* panels, float* flipped, int R, int S, int C, int K,
+                 std::int64_t begin, std::int64_t end) {
+  const std::int64_t rows = static_cast<std::int64_t>(R) * S * C;
+  const std::int64_t flipped_rows = static_cast<std::int64_t>(R) * S * K;
+  for (std::int64_t rs = begin; rs < end; ++rs) {
+    const std::int64_t mirrored = static_cast<std::int64_t>(R) * S - 1 - rs;
+    for (std::int64_t pc = 0; pc < panel_count(C); ++pc) {
+      const int bc = panel_width(C, pc), channels = panel_columns(C, pc);
+      for (int k = 0; k < K; ++k) {
+        const std::int64_t pk = k / kPanel;
+        const int bk = panel_width(K, pk);
+        const float* from =
+            panels + panel_offset(rows, pk) + (rs * C + pc * kPanel) * bk + k % kPanel;
+        float* to = flipped + panel_offset(flipped_rows, pc) + (mirrored * K + k) * bc;
+        for (int c = 0; c < channels; ++c) to[c] = from[static_cast<std::int64_t>(c) * bk];
+      }
+    }
+  }
+}
+
+}  // namespace penmark

@@ -1,0 +1,235 @@
+// Passes over whole images or rows: scaling, sums, pooling, dropout, normalization. Plain loops over
+// contiguous channels, for the compiler to vectorize.
+
+template <class T>
+inline void scale_any(const T* x, float* y, std::int64_t n, float scale, float offset) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) y[i] = scale * static_cast<float>(x[i]) + offset;
+}
+void scale_u8(const std::uint8_t* x, float* y, std::int64_t n, float scale, float offset) {
+  scale_any(x, y, n, scale, offset);
+}
+void scale_f32(const float* x, float* y, std::int64_t n, float scale, float offset) {
+  scale_any(x, y, n, scale, offset);
+}
+
+void add(const float* a, const float* b, float* y, std::int64_t n) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) y[i] = a[i] + b[i];
+}
+
+void column_sums(const float* x, std::int64_t stride, std::int64_t rows, std::int64_t C,
+                 float* sums) {
+  for (std::int64_t r = 0; r < rows; ++r, x += stride) {
+#pragma omp simd
+    for (std::int64_t c = 0; c < C; ++c) sums[c] += x[c];
+  }
+}
+
+constexpr int kPoolBlock = 64;  // channels at a time, their maxima and winners in registers or L1
+
+inline int clipped(int first, int size, int limit) {
+  return first + size < limit ? first + size : limit;
+}
+
+void max_pool(const PoolShape& s, const float* x, float* y, std::uint8_t* argmax) {
+  float best[kPoolBlock];
+  std::int32_t winner[kPoolBlock];
+  for (int p = 0; p < s.P; ++p) {
+    const int top = p * s.stride_h - s.pad_top, bottom = clipped(top, s.R, s.H);
+    for (int q = 0; q < s.Q; ++q) {
+      const int left = q * s.stride_w - s.pad_left, right = clipped(left, s.S, s.W);
+      for (int c0 = 0; c0 < s.C; c0 += kPoolBlock) {
+        const int block = clipped(c0, kPoolBlock, s.C) - c0;
+        for (int c = 0; c < block; ++c) {
+          best[c] = -__builtin_inff();
+          winner[c] = 255;  // stands until a value above -infinity comes: no gradient flows
+        }
+        for (int h = top < 0 ? 0 : top; h < bottom; ++h) {
+          for (int w = left < 0 ? 0 : left; w < right; ++w) {
+            const float* from = x + (static_cast<std::int64_t>(h) * s.W + w) * s.C + c0;
+            const std::int32_t here = (h - top) * s.S + (w - left);
+#pragma omp simd
+            for (int c = 0; c < block; ++c) {
+              const bool wins = !(from[c] <= best[c]);  // a NaN wins, to be reported
+              best[c] = wins ? from[c] : best[c];
+              winner[c] = wins ? here : winner[c];
+            }
+          }
+        }
+        const std::int64_t to = (static_cast<std::int64_t>(p) * s.Q + q) * s.C + c0;
+        for (int c = 0; c < block; ++c) y[to + c] = best[c];
+        for (int c = 0; c < block; ++c) argmax[to + c] = static_cast<std::uint8_t>(winner[c]);
+      }
+    }
+  }
+}
+
+inline void clear(float* x, std::int64_t n) { __builtin_memset(x, 0, sizeof(float) * n); }
+
+// Windows that neither overlap nor leave the image write every element of theirs once.
+inline bool disjoint(const PoolShape& s) {
+  return s.stride_h >= s.R && s.stride_w >= s.S && s.pad_top == 0 && s.pad_left == 0;
+}
+inline bool covering(const PoolShape& s) {
+  return disjoint(s) && s.stride_h == s.R && s.stride_w == s.S && s.P * s.R == s.H &&
+         s.Q * s.S == s.W;
+}
+
+void max_pool_bwd(const PoolShape& s, const float* dy, const std::uint8_t* argmax, float* dx) {
+  const bool write = disjoint(s);
+  if (!covering(s)) clear(dx, static_cast<std::int64_t>(s.H) * s.W * s.C);
+  for (int p = 0; p < s.P; ++p) {
+    const int top = p * s.stride_h - s.pad_top, bottom = clipped(top, s.R, s.H);
+    for (int q = 0; q < s.Q; ++q) {
+      const int left = q * s.stride_w - s.pad_left, right = clipped(left, s.S, s.W);
+      const std::int64_t from = (static_cast<std::int64_t>(p) * s.Q + q) * s.C;
+      for (int h = top < 0 ? 0 : top; h < bottom; ++h) {
+        for (int w = left < 0 ? 0 : left; w < right; ++w) {
+          float* to = dx + (static_cast<std::int64_t>(h) * s.W + w) * s.C;
+          const std::int32_t here = (h - top) * s.S + (w - left);
+          const float* g = dy + from;
+          const std::uint8_t* winner = argmax + from;
+          if (write) {
+#pragma omp simd
+            for (int c = 0; c < s.C; ++c) to[c] = winner[c] == here ? g[c] : 0.0f;
+          } else {
+#pragma omp simd
+            for (int c = 0; c < s.C; ++c) to[c] += winner[c] == here ? g[c] : 0.0f;
+          }
+        }
+      }
+    }
+  }
+}
+
+// Keras divides by the number of elements inside the image, not by the window's size.
+inline float window_share(int top, int bottom, int left, int right) {
+  const int rows = bottom - (top < 0 ? 0 : top), columns = right - (left < 0 ? 0 : left);
+  return 1.0f / static_cast<float>(rows * columns);
+}
+
+void average_pool(const PoolShape& s, const float* x, float* y) {
+  clear(y, static_cast<std::int64_t>(s.P) * s.Q * s.C);
+  for (int p = 0; p < s.P; ++p) {
+    const int top = p * s.stride_h - s.pad_top, bottom = clipped(top, s.R, s.H);
+    for (int q = 0; q < s.Q; ++q) {
+      const int left = q * s.stride_w - s.pad_left, right = clipped(left, s.S, s.W);
+      const float share = window_share(top, bottom, left, right);
+      float* to = y + (static_cast<std::int64_t>(p) * s.Q + q) * s.C;
+      for (int h = top < 0 ? 0 : top; h < bottom; ++h) {
+        for (int w = left < 0 ? 0 : left; w < right; ++w) {
+          const float* from = x + (static_cast<std::int64_t>(h) * s.W + w) * s.C;
+#pragma omp simd
+          for (int c = 0; c < s.C; ++c) to[c] += share * from[c];
+        }
+      }
+    }
+  }
+}
+
+void average_pool_bwd(const PoolShape& s, const float* dy, float* dx) {
+  clear(dx, static_cast<std::int64_t>(s.H) * s.W * s.C);
+  for (int p = 0; p < s.P; ++p) {
+    const int top = p * s.stride_h - s.pad_top, bottom = clipped(top, s.R, s.H);
+    for (int q = 0; q < s.Q; ++q) {
+      const int left = q * s.stride_w - s.pad_left, right = clipped(left, s.S, s.W);
+      const float share = window_share(top, bottom, left, right);
+      const float* from = dy + (static_cast<std::int64_t>(p) * s.Q + q) * s.C;
+      for (int h = top < 0 ? 0 : top; h < bottom; ++h) {
+        for (int w = left < 0 ? 0 : left; w < right; ++w) {
+          float* to = dx + (static_cast<std::int64_t>(h) * s.W + w) * s.C;
+#pragma omp simd
+          for (int c = 0; c < s.C; ++c) to[c] += share * from[c];
+        }
+      }
+    }
+  }
+}
+
+// Counter-based: the number of element i depends on (key, i) alone, whichever thread asks for it.
+// Two rounds of the 32-bit finalizer of MurmurHash3 (Appleby, public domain) with the key between.
+inline std::uint32_t mix(std::uint32_t x) {
+  x ^= x >> 16;
+  x *= 0x85ebca6bu;
+  x ^= x >> 13;
+  x *= 0xc2b2ae35u;
+  return x ^ (x >> 16);
+}
+inline std::uint32_t random_bits(std::uint64_t key, std::uint32_t i) {
+  const std::uint32_t low = static_cast<std::uint32_t>(key);
+  const std::uint32_t high = static_cast<std::uint32_t>(key >> 32);
+  return mix(mix(i ^ low) + high);
+}
+
+void dropout(const float* x, float* y, std::uint32_t* mask, std::int64_t n, std::uint64_t key,
+             std::uint32_t first, std::uint32_t drop, float scale) {
+  for (std::int64_t i = 0; i < n; i += 32) {
+    const int block = n - i < 32 ? static_cast<int>(n - i) : 32;
+    std::uint32_t kept[32] = {};
+    for (int j = 0; j < block; ++j) {
+      const std::uint32_t keep = random_bits(key, first + static_cast<std::uint32_t>(i + j)) >= drop;
+      kept[j] = keep << j;
+      y[i + j] = keep ? x[i + j] * scale : 0.0f;
+    }
+    std::uint32_t word = 0;
+#pragma omp simd reduction(| : word)
+    for (int j = 0; j < 32; ++j) word |= kept[j];
+    mask[i / 32] = word;
+  }
+}
+
+void dropout_bwd(const float* dy, float* dx, const std::uint32_t* mask, std::int64_t n,
+                 float scale) {
+  for (std::int64_t i = 0; i < n; i += 32) {
+    const int block = n - i < 32 ? static_cast<int>(n - i) : 32;
+    const std::uint32_t word = mask[i / 32];
+#pragma omp simd
+    for (int j = 0; j < block; ++j) dx[i + j] = (word >> j) & 1u ? dy[i + j] * scale : 0.0f;
+  }
+}
+
+void normalize(const float* x, float* y, std::int64_t rows, std::int64_t C, const float* mean,
+               const float* inv_std, const float* gamma, const float* beta) {
+  for (std::int64_t r = 0; r < rows; ++r, x += C, y += C) {
+#pragma omp simd
+    for (std::int64_t c = 0; c < C; ++c) {
+      const float factor = gamma == nullptr ? inv_std[c] : inv_std[c] * gamma[c];
+      y[c] = (x[c] - mean[c]) * factor + (beta == nullptr ? 0.0f : beta[c]);
+    }
+  }
+}
+
+void normalize_sums(const float* x, const float* dy, std::int64_t rows, std::int64_t C,
+                    const float* mean, const float* inv_std, float* dgamma, float* dbeta) {
+  for (std::int64_t r = 0; r < rows; ++r, x += C, dy += C) {
+#pragma omp simd
+    for (std::int64_t c = 0; c < C; ++c) {
+      dgamma[c] += dy[c] * (x[c] - mean[c]) * inv_std[c];
+      dbeta[c] += dy[c];
+    }
+  }
+}
+
+void centered_squares(const float* x, std::int64_t rows, std::int64_t C, const float* mean,
+                      float* squares) {
+  for (std::int64_t r = 0; r < rows; ++r, x += C) {
+#pragma omp simd
+    for (std::int64_t c = 0; c < C; ++c) {
+      const float d = x[c] - mean[c];
+      squares[c] += d * d;
+    }
+  }
+}
+
+void normalize_bwd(const float* x, const float* dy, float* dx, std::int64_t rows, std::int64_t C,
+                   const float* mean, const float* inv_std, const float* factor,
+                   const float* dgamma, const float* dbeta, float inv_count) {
+  for (std::int64_t r = 0; r < rows; ++r, x += C, dy += C, dx += C) {
+#pragma omp simd
+    for (std::int64_t c = 0; c < C; ++c) {
+      const float normal = (x[c] - mean[c]) * inv_std[c];
+      dx[c] = factor[c] * (dy[c] - (dbeta[c] + normal * dgamma[c]) * inv_count);
+    }
+  }
+}

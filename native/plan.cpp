@@ -1,0 +1,228 @@
+#include "plan.h"
+
+#include <chrono>
+
+
+#include "activations.h"
+#include "batch_norm.h"
+#include "dense.h"
+#include "dropout.h"
+#include "pool.h"
+
+namespace penmark {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+constexpr const char* kOpNames[] = {"dense",   "conv2d",  "max_pool", "average_pool", "activate",
+                                    "softmax", "rescale", "reshape",  "dropout", "batch_norm",
+                                    "add"};
+
+}  // namespace
+
+Plan::Plan(Graph& graph, int N, int threads, bool training, int loss_at, const LossOptions* loss,
+           const Augment& augment, bool guards)
+    : graph_(graph), N_(N), threads_(threads), training_(training), augment_(augment),
+      arena_(guards) {
+  const std::size_t count = static_cast<std::size_t>(graph.last()) + 1;
+  used_.assign(count, training ? 0 : 1);
+  differentiable_.assign(count, 0);
+  consumers_.assign(count, 0);
+  tensors_.assign(count, nullptr);
+  copies_.resize(count);
+  if (training) find_used(loss_at);
+  for (const Node& node : graph.nodes()) {
+    if (!used_[static_cast<std::size_t>(node.output)]) continue;
+    bool differentiable = false;
+    for (const int x : node.inputs) {
+      ++consumers_[static_cast<std::size_t>(x)];
+      differentiable |= differentiable_[static_cast<std::size_t>(x)] != 0;
+    }
+    for (const int p : node.params)
+      differentiable |= p >= 0 && graph.param(p)->trainable;
+    differentiable_[static_cast<std::size_t>(node.output)] = training && differentiable;
+  }
+
+  connect(0, -1);
+  for (const Node& node : graph.nodes())
+    if (used_[static_cast<std::size_t>(node.output)]) build(node);
+  if (loss != nullptr)
+    loss_ = std::make_unique<Loss>(*tensors_[static_cast<std::size_t>(loss_at)], *loss, N_, arena_);
+  arena_.allocate();
+  for (const Alias& alias : aliases_) {
+    alias.alias->data = alias.of->data;
+    if (alias.shares_gradient) alias.alias->grad = alias.of->grad;
+  }
+}
+
+void Plan::find_used(int loss_at) {
+  used_[0] = 1;
+  used_[static_cast<std::size_t>(loss_at)] = 1;
+  const std::vector<Node>& nodes = graph_.nodes();
+  for (std::size_t i = nodes.size(); i-- > 0;)
+    if (used_[static_cast<std::size_t>(nodes[i].output)])
+      for (const int x : nodes[i].inputs) used_[static_cast<std::size_t>(x)] = 1;
+}
+
+Tensor& Plan::new_tensor(const Shape& shape) {
+  owned_.push_back(std::make_unique<Tensor>());
+  Tensor& tensor = *owned_.back();
+  tensor.H = shape.H;
+  tensor.W = shape.W;
+  tensor.C = shape.C;
+  tensor.features = shape.features();
+  // Whole vectors per image; and never a multiple of 4 KB, which would put the same feature of all
+  // images into the same set of the L1 cache.
+  tensor.stride = round_up(tensor.features, 16);
+  if (tensor.stride % 1024 == 0) tensor.stride += 16;
+  return tensor;
+}
+
+// Makes tensor `output`, sharing the memory of tensor object `alias_of` of the layers so far if
+// that is an input of a reshape; and, if several layers read it, a copy for each.
+void Plan::connect(int output, int alias_of) {
+  const std::size_t at = static_cast<std::size_t>(output);
+  Tensor& tensor = new_tensor(graph_.shape(output));
+  tensors_[at] = &tensor;
+  const bool differentiable = differentiable_[at] != 0;
+  // A gradient pointer must be known to be wanted while layers are built: mark it, until allocate()
+  // puts the address there.
+  static float wanted;
+  if (alias_of >= 0) {
+    const Tensor& of = input_of(alias_of);
+    tensor.stride = of.stride;
+    aliases_.push_back({&tensor, &of, differentiable});
+  } else {
+    arena_.reserve(&tensor.data, N_ * tensor.stride);
+    if (differentiable) arena_.reserve(&tensor.grad, N_ * tensor.stride);
+  }
+  if (differentiable) tensor.grad = &wanted;
+  if (!differentiable || consumers_[at] < 2) return;
+  std::vector<const Tensor*> copies;
+  for (int i = 0; i < consumers_[at]; ++i) {
+    Tensor& copy = new_tensor(graph_.shape(output));
+    copy.stride = tensor.stride;
+    aliases_.push_back({&copy, &tensor, false});
+    arena_.reserve(&copy.grad, N_ * copy.stride);
+    copy.grad = &wanted;
+    copies.push_back(&copy);
+    copies_[at].push_back(&copy);
+  }
+  layers_.push_back(std::make_unique<Fork>(tensor, std::move(copies)));
+  times_.push_back({"fork", 0, 0});
+}
+
+// The tensor itself, or the next copy that no layer has taken yet.
+const Tensor& Plan::input_of(int tensor) {
+  const std::size_t at = static_cast<std::size_t>(tensor);
+  if (copies_[at].empty()) return *tensors_[at];
+  const Tensor* copy = copies_[at].back();
+  copies_[at].pop_back();
+  return *copy;
+}
+
+void Plan::build(const Node& node) {
+  const int x0 = node.inputs[0];
+  if (node.op == Op::reshape) return connect(node.output, x0);
+  if (node.op == Op::rescale && x0 == 0 && consumers_[0] == 1) {
+    scale_ = node.scale;
+    offset_ = node.offset;
+    return connect(node.output, x0);
+  }
+  std::vector<const Tensor*> inputs;
+  for (const int x : node.inputs) inputs.push_back(&input_of(x));
+  const Tensor& x = *inputs[0];
+  // A Fork of the output must come after the layer that makes it.
+  const std::size_t place = layers_.size();
+  connect(node.output, -1);
+  const Tensor& y = *tensors_[static_cast<std::size_t>(node.output)];
+  const auto param = [&](std::size_t i) -> Param* {
+    return i < node.params.size() ? graph_.param(node.params[i]) : nullptr;
+  };
+  std::unique_ptr<Layer> layer;
+  switch (node.op) {
+    case Op::dense:
+      layer = std::make_unique<Dense>(x, y, *param(0), param(1), node.activation, N_, threads_,
+                                      training_, arena_);
+      break;
+    case Op::conv2d:
+      layer = std::make_unique<Conv2D>(x, y, node.conv, *param(0), param(1), node.activation,
+                                       threads_, training_, arena_);
+      break;
+    case Op::max_pool:
+    case Op::average_pool:
+      layer = std::make_unique<Pool>(x, y, node.pool, node.op == Op::max_pool, N_, arena_);
+      break;
+    case Op::activate:
+      layer = std::make_unique<Activate>(x, y, node.activation, node.alpha);
+      break;
+    case Op::softmax: layer = std::make_unique<Softmax>(x, y); break;
+    case Op::rescale: layer = std::make_unique<Rescale>(x, y, node.scale, node.offset); break;
+    case Op::dropout:
+      layer = std::make_unique<Dropout>(x, y, node.rate, static_cast<std::uint64_t>(node.output),
+                                        N_, arena_);
+      break;
+    case Op::batch_norm:
+      layer = std::make_unique<BatchNorm>(
+          x, y, BatchNorm::Params{param(0), param(1), param(2), param(3)}, node.momentum,
+          node.epsilon, node.frozen, threads_, arena_);
+      break;
+    case Op::add: layer = std::make_unique<Add>(std::move(inputs), y); break;
+    case Op::reshape: return;
+  }
+  layers_.insert(layers_.begin() + static_cast<std::ptrdiff_t>(place), std::move(layer));
+  const std::string name = param(0) != nullptr ? param(0)->name : std::to_string(node.output);
+  times_.insert(times_.begin() + static_cast<std::ptrdiff_t>(place),
+                {std::string(kOpNames[static_cast<int>(node.op)]) + " " + name, 0, 0});
+}
+
+void Plan::gather(const Step& step, const Images& images, const std::int64_t* order, int thread) {
+  const Tensor& x = *tensors_[0];
+  const Range range = share_of(step.n, thread, step.threads);
+  const bool warps = augment_.enabled && step.training;
+  for (std::int64_t n = range.begin; n < range.end; ++n) {
+    const std::int64_t from = (order != nullptr ? order[n] : n) * x.features;
+    float* to = x.data + n * x.stride;
+    if (warps && images.bytes != nullptr)
+      warp(augment_, images.bytes + from, to, x.H, x.W, x.C, step.key,
+           static_cast<std::uint32_t>(n), scale_, offset_);
+    else if (warps)
+      warp(augment_, images.floats + from, to, x.H, x.W, x.C, step.key,
+           static_cast<std::uint32_t>(n), scale_, offset_);
+    else if (images.bytes != nullptr)
+      step.kernels.scale_u8(images.bytes + from, to, x.features, scale_, offset_);
+    else
+      step.kernels.scale_f32(images.floats + from, to, x.features, scale_, offset_);
+  }
+  step.barrier.wait();
+}
+
+void Plan::fwd(const Step& step, int thread) {
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const Clock::time_point start = Clock::now();
+    layers_[i]->fwd(step, thread);
+    step.barrier.wait();
+    if (thread == 0) times_[i].fwd_s += seconds_since(start);
+  }
+}
+
+void Plan::bwd(const Step& step, int thread) {
+  for (std::size_t i = layers_.size(); i-- > 0;) {
+    const Clock::time_point start = Clock::now();
+    layers_[i]->bwd(step, thread);
+    step.barrier.wait();
+    if (thread == 0) times_[i].bwd_s += seconds_since(start);
+  }
+}
+
+void Plan::loss(const Step& step, const Labels& labels, bool differentiate, int thread,
+                Totals& totals) {
+  loss_->run(step, labels, differentiate, thread, totals);
+  step.barrier.wait();
+}
+
+}  // namespace penmark

@@ -1,0 +1,24 @@
+"""Tests of `fit`, `evaluate` and `predict` run on both engines."""
+
+from __future__ import annotations
+
+import pytest
+
+from penmark.engine import choice
+
+
+@pytest.fixture(params=["native", "keras"])
+def path(request, monkeypatch):
+    """Make `engine="auto"` take one path; on the native one, falling back is a failure."""
+    if request.param == "keras":
+        monkeypatch.setattr(choice, "missing_core", lambda: "hidden by the test")
+        monkeypatch.setattr(choice, "say_once", lambda line: None)
+    else:
+        if choice.missing_core() is not None:
+            pytest.skip(choice.missing_core())
+
+        def refuse(line):
+            raise AssertionError(line)
+
+        monkeypatch.setattr(choice, "say_once", refuse)
+    return request.param

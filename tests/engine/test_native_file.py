@@ -1,0 +1,107 @@
+"""`.keras` files without Keras: the same answers, and one line for a file that is not whole."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+
+pytest.importorskip("penmark.engine._core", reason="the native core is not built")
+keras = pytest.importorskip("keras")
+
+from penmark.engine.native_model import NativeModel  # noqa: E402
+from penmark.engine.saved_model import read_saved_model  # noqa: E402
+from penmark.errors import ModelError  # noqa: E402
+
+L = keras.layers
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    model = keras.Sequential(
+        [
+            L.Input((8, 8, 1)),
+            L.Conv2D(4, 3, activation="relu", name="first"),
+            L.BatchNormalization(),
+            L.Flatten(),
+            L.Dense(6, "tanh", name="z"),
+            L.Dense(3, "softmax", name="a"),
+        ]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    x = np.random.default_rng(0).integers(0, 256, (9, 8, 8, 1), dtype=np.uint8)
+    model.fit(x, np.arange(9) % 3, verbose=0)
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    model.save(path)
+    return path, model, x
+
+
+def test_a_file_answers_as_the_model(saved):
+    path, model, x = saved
+    native = NativeModel.from_file(path)
+    np.testing.assert_allclose(native.predict(x), model.predict(x, verbose=0), atol=1e-5)
+    scores = model.evaluate(x, np.arange(9) % 3, verbose=0, return_dict=True)
+    assert native.evaluate(x, np.arange(9) % 3) == pytest.approx(scores, abs=1e-4)
+
+
+def test_optimizer_state_is_read(saved):
+    path, model, _ = saved
+    for ours, theirs in zip(
+        read_saved_model(path).optimizer, model.optimizer.variables, strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs.numpy())
+
+
+def test_keras_is_not_imported(saved):
+    code = (
+        "import sys; from penmark.engine.native_model import NativeModel;"
+        f"NativeModel.from_file({str(saved[0])!r});"
+        "assert not {'keras', 'jax', 'tensorflow', 'torch'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=dict(os.environ))
+
+
+def one_line(path):
+    with pytest.raises(ModelError) as raised:
+        NativeModel.from_file(path)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_missing_and_truncated_files(saved, tmp_path):
+    assert "no such file" in one_line(tmp_path / "none.keras")
+    data = saved[0].read_bytes()
+    for size in (0, 1, 100, len(data) // 2, len(data) - 1):
+        (tmp_path / "cut.keras").write_bytes(data[:size])
+        one_line(tmp_path / "cut.keras")
+
+
+def rewritten(saved, path, config=None, weights=None):
+    with zipfile.ZipFile(saved[0]) as old, zipfile.ZipFile(path, "w") as new:
+        new.writestr("config.json", config or old.read("config.json"))
+        new.writestr("model.weights.h5", weights or old.read("model.weights.h5"))
+    return path
+
+
+def test_hostile_files(saved, tmp_path):
+    path = tmp_path / "hostile.keras"
+    one_line(rewritten(saved, path, config="[" * 100_000))
+    one_line(rewritten(saved, path, config=json.dumps({"config": 3})))
+    one_line(rewritten(saved, path, weights=b"\x89HDF\r\n\x1a\n" + b"\xff" * 2000))
+    huge = io.BytesIO()
+    with h5py.File(huge, "w") as file:
+        file.create_dataset("layers/conv2d/vars/0", (1 << 20, 1 << 20), "f4", chunks=(1024, 1024))
+    assert "claims more data" in one_line(rewritten(saved, path, weights=huge.getvalue()))
+    linked = io.BytesIO()
+    with h5py.File(linked, "w") as file:
+        file.create_group("layers/conv2d/vars")["0"] = h5py.ExternalLink("/etc/passwd", "/")
+    assert "link" in one_line(rewritten(saved, path, weights=linked.getvalue()))
+    empty = io.BytesIO()
+    with h5py.File(empty, "w") as file:
+        file.create_group("layers")
+    assert "weights do not fit" in one_line(rewritten(saved, path, weights=empty.getvalue()))

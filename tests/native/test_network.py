@@ -1,0 +1,186 @@
+"""What the core promises as a whole: repeatability, interruption, refusals, guard bytes."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from penmark.engine import _core
+from tests.native.reference import Net
+
+LAYERS = [
+    ("conv", {"filters": 9, "kernel": (3, 3), "f": "relu"}),
+    ("max", {"size": (2, 2)}),
+    ("flat", {}),
+    ("dense", {"units": 40, "f": "sigmoid"}),
+    ("dense", {"units": 10}),
+]
+
+
+def data(rng, n=50):
+    return rng.integers(0, 256, (n, 10, 10, 1), dtype=np.uint8), rng.integers(0, 10, n)
+
+
+def dropout_network(threads, seed_weights=0):
+    net = _core.Network((1, 1, 100), threads, "", True)
+    t = net.dense(0, 64, True, "relu", True, "a")
+    t = net.dropout(t, 0.4)
+    t = net.dense(t, 10, True, "linear", True, "b")
+    net.set_optimizer("adam", beta1=0.9, beta2=0.999, epsilon=1e-7)
+    net.set_loss(t, "softmax_cross_entropy")
+    net.finish()
+    rng = np.random.default_rng(seed_weights)
+    for number, (_, shape, _) in enumerate(net.params()):
+        net.set(number, "weight", rng.normal(size=shape).astype(np.float32) * 0.1)
+    return net
+
+
+def train(net, x, y, seed=3, progress=None, batch=8, order=None):
+    order = np.arange(len(x)) if order is None else order
+    rates = np.full(-(-len(order) // batch), 1e-3, np.float32)
+    return net.train(x, y, order, batch, rates, 0, seed, None, progress)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_the_same_seed_and_threads_give_the_same_bits(threads, rng):
+    x, y = data(rng)
+    x = x.reshape(50, 100)
+    runs = []
+    for _ in range(2):
+        net = dropout_network(threads)
+        sums = train(net, x, y)
+        runs.append((sums["loss"], [net.get(i) for i in range(4)]))
+        assert net.first_overrun == -1
+    assert runs[0][0] == runs[1][0]
+    for first, second in zip(runs[0][1], runs[1][1], strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_another_seed_drops_others(rng):
+    x, y = data(rng)
+    x = x.reshape(50, 100)
+    nets = [dropout_network(1), dropout_network(1)]
+    losses = [train(net, x, y, seed)["loss"] for seed, net in enumerate(nets)]
+    assert losses[0] != losses[1]
+
+
+def test_dropout_keeps_the_mean_and_drops_the_rate(rng):
+    net = _core.Network((1, 1, 1000), 2)
+    t = net.dense(net.dropout(0, 0.25), 1000, False, "linear", True, "a")
+    net.set_loss(t, "mean_squared_error")
+    net.set_optimizer("sgd")
+    net.finish()
+    net.set(0, "weight", np.eye(1000, dtype=np.float32))
+    x = np.ones((64, 1000), np.float32)
+    # The gradient to the weights is x^T (2 y / size): its diagonal tells what was dropped.
+    net.gradients(x, np.zeros((64, 1000), np.float32), 5)
+    kept = np.diag(net.get(0, "gradient")) * 1000 / 2 * 0.75**2
+    assert abs(kept.mean() - 0.75) < 0.01
+
+
+def test_orders_select_images(rng):
+    x, y = data(rng)
+    first, second = (Net((10, 10, 1), LAYERS) for _ in range(2))
+    first.randomize(np.random.default_rng(0))
+    second.randomize(np.random.default_rng(0))
+    order = rng.permutation(50)[:31]
+    train(first.core, x, y, order=order)
+    train(second.core, np.ascontiguousarray(x[order]), y[order])
+    for number in range(len(first.core.params())):
+        np.testing.assert_array_equal(first.core.get(number), second.core.get(number))
+
+
+def test_predictions_do_not_depend_on_the_batch_size(rng):
+    x, _ = data(rng)
+    net = Net((10, 10, 1), LAYERS, 2)
+    net.randomize(rng)
+    order = np.arange(50)
+    whole = net.core.predict(x, order, 50, net.output)
+    np.testing.assert_array_equal(whole, net.core.predict(x, order, 7, net.output))
+    np.testing.assert_array_equal(whole[:1], net.core.predict(x[:1], order[:1], 1, net.output))
+
+
+def test_progress_can_stop_and_errors_come_through(rng):
+    x, y = data(rng, 4000)
+    net = Net((10, 10, 1), LAYERS, 2)
+    net.randomize(rng)
+
+    def fail(done, sums):
+        raise KeyError("stop here")
+
+    with pytest.raises(KeyError, match="stop here"):
+        train(net.core, x, y, progress=fail, batch=1)
+    assert train(net.core, x, y, progress=lambda done, sums: False, batch=1)["images"] <= 4000
+    assert train(net.core, x, y)["images"] == 4000  # and it goes on working
+
+
+def test_control_c_interrupts_an_epoch(rng):
+    x, y = data(rng, 2000)
+    net = Net((10, 10, 1), LAYERS, 2)
+    net.randomize(rng)
+    order = np.tile(np.arange(2000), 500)
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        train(net.core, x, y, order=order, batch=1)
+    timer.join()
+
+
+def test_bad_input_is_refused_before_work_starts(rng):
+    x, y = data(rng)
+    net = Net((10, 10, 1), LAYERS)
+    for labels in (y + 5, y - 5):
+        with pytest.raises(ValueError, match="not one of the classes"):
+            train(net.core, x, labels)
+    with pytest.raises(ValueError, match="no images"):
+        train(net.core, x, y, order=np.zeros(0, np.int64))
+    with pytest.raises(ValueError, match="outside"):
+        train(net.core, x, y, order=np.array([50]))
+    with pytest.raises(ValueError, match="each image must hold"):
+        train(net.core, x[:, :9].copy(), y)
+    with pytest.raises(ValueError, match="uint8 or float32"):
+        train(net.core, x.astype(np.float64), y)
+    with pytest.raises(ValueError, match="one label per image"):
+        train(net.core, x, y[:-1])
+    with pytest.raises(ValueError, match="another shape"):
+        net.core.set(0, "weight", np.zeros((3, 3), np.float32))
+    with pytest.raises(ValueError, match="2\\^30"):
+        _core.Network((1 << 20, 1 << 20, 4))
+    with pytest.raises(ValueError, match="does not fit"):
+        _core.Network((4, 4, 1)).conv2d(0, 1, (5, 5), (1, 1), False, True, "relu", True, "c")
+
+
+def test_not_a_number_spreads_and_does_not_crash():
+    net = Net((10, 10, 1), LAYERS, 2)
+    net.randomize(np.random.default_rng(0))
+    x = np.full((5, 10, 10, 1), np.nan, np.float32)
+    assert np.isnan(train(net.core, x, np.zeros(5, np.int64))["loss"])
+
+
+@pytest.mark.parametrize("variable, value", [("PENMARK_ISA", "sse9"), ("PENMARK_THREADS", "many")])
+def test_environment_variables_are_checked(variable, value):
+    code = "from penmark.engine import _core; _core.Network((1, 1, 4))"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, variable: value},
+        capture_output=True,
+        text=True,
+    )
+    assert f"ValueError: {variable} must be" in result.stderr
+
+
+def test_environment_variables_are_obeyed():
+    code = (
+        "from penmark.engine import _core as c; n = c.Network((1, 1, 4)); print(n.isa, n.threads)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PENMARK_ISA": "scalar", "PENMARK_THREADS": "3"},
+        capture_output=True,
+        text=True,
+    )
+    assert result.stdout.split() == ["scalar", "3"]
