@@ -11,7 +11,8 @@ import pytest
 import penmark
 
 PUBLIC = {
-    "Dataset", "Run", "accelerate", "evaluate", "fit", "load_data", "plot", "predict", "recipes", "__version__",
+    "Dataset", "Run", "accelerate", "evaluate", "fit", "load_data", "plot", "predict",
+    "recipes", "__version__",
 }  # fmt: skip
 
 
