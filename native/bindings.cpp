@@ -19,6 +19,7 @@
 
 #include "dispatch.h"
 #include "network.h"
+#include "peak.h"
 #include "pack.h"
 
 namespace nb = nanobind;
@@ -404,6 +405,9 @@ NB_MODULE(_core, m) {
   m.doc() = "The native core of penmark's engine: see native/network.h.";
   m.def("usable_isas", &penmark::usable_isas,
         "Instruction sets built in and usable on this machine, slowest first.");
+  m.def("peak_gflops", &penmark::peak_gflops, "threads"_a,
+        nb::call_guard<nb::gil_scoped_release>(),
+        "Float32 GFLOP/s that so many threads reach on registers alone, at best.");
   m.def("available_threads", &penmark::available_threads,
         "Threads that the process may use: affinity, cgroup and PENMARK_THREADS respected.");
   nb::class_<PyNetwork> c(m, "Network");

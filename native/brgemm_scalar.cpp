@@ -17,6 +17,7 @@ constexpr int kBtRows = 2, kBtColumns = 2;
 #include "brgemm_kernel.inl"
 #include "elementwise_kernel.inl"
 #include "pass_kernel.inl"
+#include "peak_kernel.inl"
 #include "kernel_table.inl"
 
 }  // namespace

@@ -5,6 +5,6 @@ constexpr Kernels make_table(const char* name) {
       activate_bwd, derive_rows,      update,           scale_u8,      scale_f32,
       add,         column_sums,       max_pool,         max_pool_bwd,  average_pool,
       average_pool_bwd, dropout,      dropout_bwd,      normalize,     normalize_sums,
-      centered_squares, normalize_bwd,
+      centered_squares, normalize_bwd, multiply_adds,  2 * kChains * kLanes,
   };
 }

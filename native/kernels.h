@@ -90,6 +90,10 @@ struct Kernels {
                         std::int64_t C, const float* mean, const float* inv_std,
                         const float* factor, const float* dgamma, const float* dbeta,
                         float inv_count);
+
+  // See peak_kernel.inl.
+  float (*multiply_adds)(std::int64_t rounds);
+  int operations_per_round;
 };
 
 // Defined in brgemm_{scalar,avx2,avx512}.cpp. A table exists only where its file was built.

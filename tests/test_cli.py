@@ -292,3 +292,28 @@ def test_control_c_before_training_is_one_line():
     _, rest = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Traceback" not in rest
+
+
+def test_bench_gives_the_documented_json():
+    from penmark.engine.choice import missing_core
+
+    if missing_core() is not None:
+        pytest.skip(missing_core())
+    shown = penmark(
+        "bench", "--recipe", "softmax", "--data", "digits", "--runs", "1", "--profile",
+        "--json", "-",
+    )  # fmt: skip
+    assert shown.returncode == 0, shown.stderr
+    (row,) = json.loads(shown.stdout)
+    assert {
+        "recipe", "engine", "seconds_per_epoch", "peer", "peer_seconds_per_epoch", "ratio",
+        "share_of_peak", "runs",
+    } <= set(row)  # fmt: skip
+    assert row["ratio"] == pytest.approx(row["peer_seconds_per_epoch"] / row["seconds_per_epoch"])
+    # Forward and gradient to the weights, 2 operations for each of 784 × 10 weights and image.
+    images = 1438
+    assert row["gflops"] == pytest.approx(2 * 2 * 7840 * images / row["seconds_per_epoch"] / 1e9)
+    assert row["layers"]
+    refused = penmark("bench", "--recipe", "perceptron", "--data", "digits")
+    assert refused.returncode == 2
+    assert "rule of its own" in refused.stderr

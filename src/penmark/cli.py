@@ -343,6 +343,38 @@ def reproduce(
     _write_json(rows, json_file)
 
 
+@app.command()
+def bench(
+    recipe: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this recipe; may be given again.")
+    ] = None,
+    against: Annotated[str, typer.Option(help="The peer: keras.")] = "keras",
+    data: DataOption = "mnist",
+    runs: Annotated[int, typer.Option(min=1, help="Timed epochs of each.")] = 3,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Also show where the core's time goes.")
+    ] = False,
+    json_file: JsonOption = None,
+) -> None:
+    """Time training, the engine and Keras in turn."""
+    from penmark import recipes
+    from penmark.runs.bench import bench
+    from penmark.terminal import bench_tables
+
+    if against != "keras":
+        raise InputError(f"--against must be keras; got {against!r}")
+    trained = [name for name in recipes.names() if recipes.get(name).fit is None]
+    rows = list(
+        bench(
+            recipe or trained, _load(data, None, "auto"), runs=runs, profile=profile, announce=_say
+        )
+    )
+    if json_file != "-":
+        for part in bench_tables(rows):
+            _results().print(part)
+    _write_json(rows, json_file)
+
+
 @runs_app.callback(invoke_without_command=True)
 def runs_list(
     context: typer.Context,

@@ -145,6 +145,35 @@ def reproduce_table(rows: Iterable[Mapping[str, Any]]) -> Table:
     return made
 
 
+def bench_tables(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
+    """The rows of `penmark.runs.bench`, and where there are profiles a table of each."""
+    numbers = ("engine s", "peer s", "ratio", "of peak")
+    made = table("recipe", "engine s", "peer", "peer s", "ratio", "of peak", numbers=numbers)
+    parts = [made]
+    for row in rows:
+        made.add_row(
+            row["recipe"],
+            f"{row['seconds_per_epoch']:.2f}",
+            row["peer"],
+            f"{row['peer_seconds_per_epoch']:.2f}",
+            f"{row['ratio']:.2f}×",
+            f"{100 * row['share_of_peak']:.0f}%",
+        )
+        if "layers" in row:
+            layers = table(
+                "layer", "forward s", "backward s",
+                numbers=("forward s", "backward s"), title=f"\n{row['recipe']}",
+            )  # fmt: skip
+            for layer in row["layers"]:
+                layers.add_row(
+                    layer["layer"],
+                    f"{layer['forward_seconds']:.2f}",
+                    f"{layer['backward_seconds']:.2f}",
+                )
+            parts.append(layers)
+    return parts
+
+
 def examples_as_text(dataset: Dataset, console: Console, *, rows: int = 3) -> list[Text]:
     """A few training images as rows of characters, as many as fit side by side.
 

@@ -14,6 +14,9 @@ def available_threads() -> int:
     Threads that the process may use: affinity, cgroup and PENMARK_THREADS respected.
     """
 
+def peak_gflops(threads: int) -> float:
+    """Float32 GFLOP/s that so many threads reach on registers alone, at best."""
+
 class Network:
     def __init__(
         self, shape: tuple[int, int, int], threads: int = 0, isa: str = "", guards: bool = False

@@ -346,6 +346,22 @@ def _changes_by_batch(callback: Any) -> bool:
     return _watches_batches(callback) and not getattr(callback, "async_safe", False)
 
 
+def layer_times(
+    model: Any, x: NDArray[Any], y: Any, *, batch_size: int
+) -> list[tuple[str, float, float]]:
+    """Train a copy of the model in the core for one epoch; where did the time go?
+
+    Returns:
+        (layer, seconds forward, seconds backward) for each layer, as the first thread saw them.
+    """
+    native = bind(model)
+    images, labels = native.images(x), native.labels(checked_labels(model, x, y))
+    steps = -(-len(images) // batch_size)
+    order = np.arange(len(images))
+    native.network.train(images, labels, order, batch_size, np.zeros(steps, np.float32), 0, 0)
+    return list(native.network.training_times())
+
+
 def predict(model: Any, x: NDArray[Any], *, batch_size: int | None = None) -> FloatArray:
     """What `model.predict(x)` returns. Raises Unsupported, DataError."""
     return bind(model, for_training=False).predict(x, batch_size)

@@ -1,0 +1,142 @@
+"""Seconds per epoch of the published networks: the engine and Keras in turn, in one run.
+
+Machines that others use too swing in speed, so two runs at different times say nothing. Here the
+engine and its peer take turns, epoch by epoch, and the medians are compared.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from penmark import engine
+from penmark.engine.backend import keras
+from penmark.engine.choice import missing_core
+from penmark.errors import InputError
+from penmark.recipes import Recipe, get
+
+if TYPE_CHECKING:
+    from penmark.data.dataset import Dataset
+
+
+def bench(
+    recipes: Sequence[str],
+    dataset: Dataset,
+    *,
+    runs: int = 3,
+    profile: bool = False,
+    announce: Callable[[str], None] = lambda line: None,
+) -> Iterator[dict[str, Any]]:
+    """Time epochs of training as published, the native engine and Keras in turn.
+
+    The first epoch of each is not timed: Keras compiles in it.
+
+    Args:
+        recipes: names of recipes; those that are not trained by gradient descent are refused.
+        dataset: images to train on; all training images are one epoch.
+        runs: timed epochs of each.
+        profile: also give the core's seconds per layer, as its first thread saw them.
+        announce: gets a line before each recipe.
+
+    Yields:
+        {"recipe", "engine", "seconds_per_epoch", "peer", "peer_seconds_per_epoch", "ratio",
+        "share_of_peak", "gflops", "peak_gflops", "runs", "images", "threads"} and with `profile`
+        "layers": [{"layer", "forward_seconds", "backward_seconds"}]. Seconds are medians, ratio is
+        peer over engine. `share_of_peak` relates the multiply-adds of the layers' matrix products
+        to the peak measured between the epochs; it counts the whole epoch's time, so that
+        everything that is no matrix product lowers it.
+
+    Raises:
+        InputError: there is no native core, or a recipe is trained by a rule of its own.
+    """
+    reason = missing_core()
+    if reason is not None:
+        raise InputError(f"there is nothing to measure: {reason}")
+    chosen = [get(name) for name in recipes]
+    for recipe in chosen:
+        if recipe.fit is not None:
+            raise InputError(f"{recipe.name} is trained by a rule of its own, not by an engine")
+    for recipe in chosen:
+        announce(f"Timing {recipe.name}: {runs} epochs of each, in turn")
+        yield _bench_one(recipe, dataset, runs, profile)
+
+
+def _bench_one(recipe: Recipe, dataset: Dataset, runs: int, profile: bool) -> dict[str, Any]:
+    from penmark.engine import _core
+
+    models = {name: recipe.build(dataset, seed=0) for name in ("native", "keras")}
+    seconds: dict[str, list[float]] = {name: [] for name in models}
+    peaks: list[float] = []
+    threads = _core.available_threads()
+    for run in range(runs + 1):
+        peaks.append(_core.peak_gflops(threads))
+        for name, model in models.items():
+            started = time.perf_counter()
+            engine.fit(
+                model,
+                dataset.x_train,
+                dataset.y_train,
+                engine=name,  # type: ignore[arg-type]
+                loss_from=recipe.loss_from,
+                seed=run,
+                batch_size=recipe.batch_size,
+                verbose=0,
+            )
+            if run > 0:
+                seconds[name].append(time.perf_counter() - started)
+    ours, theirs = (statistics.median(seconds[name]) for name in ("native", "keras"))
+    gflops = training_flops(models["native"]) * len(dataset.x_train) / ours / 1e9
+    peak = statistics.median(peaks)
+    row: dict[str, Any] = {
+        "recipe": recipe.name,
+        "engine": "native",
+        "seconds_per_epoch": ours,
+        "peer": f"keras/{keras.backend.backend()}",
+        "peer_seconds_per_epoch": theirs,
+        "ratio": theirs / ours,
+        "share_of_peak": gflops / peak,
+        "gflops": gflops,
+        "peak_gflops": peak,
+        "runs": runs,
+        "images": len(dataset.x_train),
+        "threads": threads,
+    }
+    if profile:
+        row["layers"] = _profile(recipe, models["native"], dataset)
+    return row
+
+
+def training_flops(model: Any) -> int:
+    """Floating-point operations of the matrix products in training on one image.
+
+    A product of (m, k) and (k, n) counts 2 m k n. Each layer with a kernel has three of equal size:
+    forward, gradient to the weights, gradient to the input; the first has no use for the last.
+    """
+    total = 0
+    passes = 2
+    for layer in model.layers:
+        kernel = getattr(layer, "kernel", None)
+        if kernel is None:
+            continue
+        positions = 1
+        if isinstance(layer, keras.layers.Conv2D):
+            _, height, width, _ = layer.output.shape
+            positions = height * width
+        sizes = 1
+        for size in kernel.shape:
+            sizes *= size
+        total += passes * 2 * sizes * positions
+        passes = 3
+    return total
+
+
+def _profile(recipe: Recipe, model: Any, dataset: Dataset) -> list[dict[str, Any]]:
+    from penmark.engine.native import layer_times
+
+    times = layer_times(model, dataset.x_train, dataset.y_train, batch_size=recipe.batch_size)
+    return [
+        {"layer": layer, "forward_seconds": forward, "backward_seconds": backward}
+        for layer, forward, backward in times
+    ]
