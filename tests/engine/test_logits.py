@@ -243,5 +243,6 @@ def test_loss_from_probabilities_is_keras_on_clipped_probabilities(rng):
 def test_clipping_is_for_categorical_cross_entropy():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, activation="sigmoid")])
     model.compile("sgd", "binary_crossentropy")
+    images = np.zeros((4, 4), np.uint8)
     with pytest.raises(InputError, match="is for categorical ones"):
-        logits_view(model, "probabilities")
+        penmark.fit(model, images, np.zeros(4), loss_from="probabilities", verbose=0)

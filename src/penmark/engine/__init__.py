@@ -69,7 +69,7 @@ def fit(
     from penmark.engine.inputs import check_compiled
 
     check_compiled(model)
-    chosen, reason = choose_engine(model, engine, x, fit_arguments)
+    chosen, reason = choose_engine(model, engine, x, fit_arguments | {"loss_from": loss_from})
     if reason is not None and verbose != 0:
         say_once(f"Training through Keras: {reason}")
     path = importlib.import_module(f"penmark.engine.{_PATHS[chosen]}")

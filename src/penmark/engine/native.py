@@ -43,13 +43,15 @@ def unsupported_reason(model: Any, fit_arguments: Mapping[str, Any] | None = Non
 
     Args:
         model: a compiled `keras.Model`.
-        fit_arguments: keyword arguments meant for `model.fit`.
+        fit_arguments: keyword arguments meant for `penmark.fit`.
     """
-    for name, value in (fit_arguments or {}).items():
+    arguments = dict(fit_arguments or {})
+    loss_from = arguments.pop("loss_from", "logits")
+    for name, value in arguments.items():
         if name not in _FIT_ARGUMENTS and value is not None:
             return f"fit({name}=...)"
     try:
-        _build(model, for_training=True, loss_from="logits")
+        _build(model, for_training=True, loss_from=loss_from)
     except Unsupported as reason:
         return str(reason)
     return None
