@@ -157,9 +157,9 @@ def test_reproduce_gives_the_documented_json(tmp_path):
 def test_runs_are_listed_and_compared(workspace):
     listed = penmark("runs", cwd=workspace, COLUMNS="120")
     assert listed.returncode == 0
-    assert (
-        "softmax" in listed.stdout and "perceptron" in listed.stdout and "complete" in listed.stdout
-    )
+    assert "softmax" in listed.stdout and "perceptron" in listed.stdout
+    assert "curve" in listed.stdout
+    assert "curve" not in penmark("runs", cwd=workspace, COLUMNS="80").stdout
     compared = penmark(
         "runs", "compare", workspace / "runs" / "softmax", workspace / "runs" / "perceptron",
         "--save", workspace / "both.png",

@@ -390,7 +390,8 @@ def runs_list(
 
     found = list_runs(folder)
     if found:
-        _results().print(runs_table(found))
+        console = _results()
+        console.print(runs_table(found, width=console.width))
     else:
         _say(f"There are no runs in {folder} yet; make one: penmark train softmax --data digits")
 
@@ -409,7 +410,8 @@ def runs_compare(
     from penmark.terminal import runs_table
 
     opened = [Run(path) for path in runs]
-    _results().print(runs_table(opened))
+    console = _results()
+    console.print(runs_table(opened, width=console.width))
     save_figure(compare_curves(_histories(opened)), save)
     _say(f"Curves: {save}")
 

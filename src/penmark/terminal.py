@@ -86,34 +86,35 @@ def dataset_tables(dataset: Dataset) -> list[Table | Text]:
     return [Text(dataset.source), Text(), arrays, Text(), counts]
 
 
-def runs_table(runs: Sequence[Run]) -> Table:
-    """One row a run: recipe, data, accuracy, epochs, time, and the curve of its accuracy."""
+def runs_table(runs: Sequence[Run], *, width: int) -> Table:
+    """One row a run: recipe, data, accuracy, loss, epochs, time, and how it ended.
+
+    Args:
+        runs: what to list.
+        width: of the terminal, in characters; a wide one also gets the curve of the accuracy.
+    """
+    has_curve = width >= 100
+    numbers = ("accuracy", "loss", "epochs", "time")
     made = table(
-        "run",
-        "recipe",
-        "data",
-        "accuracy",
-        "loss",
-        "epochs",
-        "time",
-        "",
-        "status",
-        numbers=("accuracy", "loss", "epochs", "time"),
+        "run", "recipe", "data", *numbers, *(["curve"] if has_curve else []), numbers=numbers
     )
+    for column in made.columns[1:]:
+        column.no_wrap = True
     for run in runs:
         metrics = run.metrics or {}
         history = run.history
         accuracy, loss = metrics.get("accuracy"), metrics.get("loss")
+        name = run.name if run.status == "complete" else f"{run.name} ({run.status})"
+        curve = sparkline(history.get("val_accuracy") or history.get("accuracy") or [], width=12)
         made.add_row(
-            Text(run.name, overflow="fold"),
+            Text(name, overflow="fold"),
             run.settings.recipe,
             Text(str(run.config.get("data", {}).get("name", ""))),
-            "–" if accuracy is None else f"{100 * accuracy:.2f}%",
-            "–" if loss is None else f"{loss:.4f}",
+            "–" if accuracy is None else percent(accuracy, images=metrics.get("images", 0)),
+            "–" if loss is None else f"{loss:.4g}",
             str(run.epochs_done),
             duration(sum(history.get("seconds", []))),
-            sparkline(history.get("val_accuracy") or history.get("accuracy") or [], width=10),
-            run.status,
+            *([curve] if has_curve else []),
         )
     return made
 
