@@ -38,13 +38,13 @@ test: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED_DEV)
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/mypy
 
 format: $(INSTALLED_DEV)
-	$(BIN)/ruff check --fix src tests
-	$(BIN)/ruff format src tests
+	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks
 
 # Each build gets a copy of the package with its own core, and -S keeps the editable install out of
 # the way; the sanitizers' libraries must be loaded before Python. TSan leaves out Ctrl-C (it cannot see into Python's signal handling) and the random

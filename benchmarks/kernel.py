@@ -2,60 +2,24 @@
 
     python benchmarks/kernel.py [--seconds 0.3] [--json FILE]
 
-The peak is measured in the same run by a small C program of independent FMAs (24 accumulators of
-the machine's widest vectors), in turn with the products, so that both see the same neighbors.
-Layers run through `Network.gradients` with their widths in the published `cnn` and MLPs; time is
-CPU time, so that other processes count little.
+The peak (the core's own multiply-add loop with the fastest instruction set) is measured in turn with
+the layers, so that both see the same neighbors. Layers run through `Network.gradients` with their
+widths in the published `cnn` and MLPs. Times are the core's wall-clock times: run it on a machine
+with nothing else to do.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 
 from penmark.engine import _core
-
-PEAK_SOURCE = r"""
-typedef float V __attribute__((vector_size(64)));
-/* 24 independent chains hide the FMA's latency on every machine with two FMA ports. */
-float peak(long rounds) {
-  V a[24], x = {1.0f}, y = {1e-9f};
-  for (int i = 0; i < 24; ++i) a[i] = x * (float)i;
-  for (long r = 0; r < rounds; ++r)
-    _Pragma("GCC unroll 24") for (int i = 0; i < 24; ++i) a[i] = a[i] * x + y;
-  V sum = x;
-  for (int i = 0; i < 24; ++i) sum += a[i];
-  return sum[0];
-}
-"""
-
-
-def peak_function() -> ctypes.CDLL:
-    folder = Path(tempfile.mkdtemp())
-    (folder / "peak.c").write_text(PEAK_SOURCE)
-    command = ["cc", "-O2", "-march=native", "-mprefer-vector-width=512", "-ffp-contract=fast"]
-    subprocess.run([*command, "-shared", "-fPIC", "-o", folder / "peak.so", folder / "peak.c"],
-                   check=True)  # fmt: skip
-    library = ctypes.CDLL(str(folder / "peak.so"))
-    library.peak.restype = ctypes.c_float
-    library.peak.argtypes = [ctypes.c_long]
-    return library
-
-
-def peak_gflops(library: ctypes.CDLL, rounds: int = 4_000_000) -> float:
-    start = time.process_time()
-    library.peak(rounds)
-    return rounds * 24 * 16 * 2 / (time.process_time() - start) / 1e9
-
 
 # (name, input shape, filters or units, kernel); FLOPs of one pass for one image follow from them.
 LAYERS = [
@@ -101,8 +65,8 @@ def gflops(isa: str, layer: tuple, seconds: float) -> tuple[float, float]:
     y = np.zeros((n, pixels * width), np.float32)
     net.gradients(x, y, 0)
     before = {name: (f, b) for name, f, b in net.training_times()}
-    steps, start = 0, time.process_time()
-    while time.process_time() - start < seconds:
+    steps, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
         net.gradients(x, y, 0)
         steps += 1
     for name, fwd, bwd in net.training_times():
@@ -117,14 +81,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.3)
     parser.add_argument("--json", default="")
     arguments = parser.parse_args()
-    library = peak_function()
-    peak_gflops(library)
     rows = []
     for isa in _core.usable_isas():
         for layer in LAYERS:
             peaks, pairs = [], []
             for _ in range(3):  # in turn, so that both see the same machine
-                peaks.append(peak_gflops(library))
+                peaks.append(_core.peak_gflops(1))
                 pairs.append(gflops(isa, layer, arguments.seconds))
             peak = statistics.median(peaks)
             fwd, bwd = (statistics.median(p[i] for p in pairs) for i in (0, 1))
