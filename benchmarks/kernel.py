@@ -2,10 +2,10 @@
 
     python benchmarks/kernel.py [--seconds 0.3] [--json FILE]
 
-The peak (the core's own multiply-add loop with the fastest instruction set) is measured in turn with
-the layers, so that both see the same neighbors. Layers run through `Network.gradients` with their
-widths in the published `cnn` and MLPs. Times are the core's wall-clock times: run it on a machine
-with nothing else to do.
+The peak (the core's own multiply-add loop with the fastest instruction set) is measured in turn
+with the layers, so that both see the same neighbors. Layers run through `Network.gradients` with
+their widths in the published `cnn` and MLPs. Times are the core's wall-clock times: run it on a
+machine with nothing else to do.
 """
 
 from __future__ import annotations
