@@ -351,6 +351,9 @@ def bench(
     against: Annotated[str, typer.Option(help="The peer: keras.")] = "keras",
     data: DataOption = "mnist",
     runs: Annotated[int, typer.Option(min=1, help="Timed epochs of each.")] = 3,
+    images: Annotated[
+        int | None, typer.Option(min=1, help="Time only so many images, and scale up.")
+    ] = None,
     profile: Annotated[
         bool, typer.Option("--profile", help="Also show where the core's time goes.")
     ] = False,
@@ -364,10 +367,9 @@ def bench(
     if against != "keras":
         raise InputError(f"--against must be keras; got {against!r}")
     trained = [name for name in recipes.names() if recipes.get(name).fit is None]
+    dataset = _load(data, None, "auto")
     rows = list(
-        bench(
-            recipe or trained, _load(data, None, "auto"), runs=runs, profile=profile, announce=_say
-        )
+        bench(recipe or trained, dataset, runs=runs, images=images, profile=profile, announce=_say)
     )
     if json_file != "-":
         for part in bench_tables(rows):

@@ -18,7 +18,7 @@ from penmark.errors import InputError
 from penmark.recipes import Recipe, get
 
 if TYPE_CHECKING:
-    from penmark.data.dataset import Dataset
+    from penmark.data.dataset import Dataset, Int64Array, UInt8Array
 
 
 def bench(
@@ -26,6 +26,7 @@ def bench(
     dataset: Dataset,
     *,
     runs: int = 3,
+    images: int | None = None,
     profile: bool = False,
     announce: Callable[[str], None] = lambda line: None,
 ) -> Iterator[dict[str, Any]]:
@@ -37,6 +38,7 @@ def bench(
         recipes: names of recipes; those that are not trained by gradient descent are refused.
         dataset: images to train on; all training images are one epoch.
         runs: timed epochs of each.
+        images: time only so many images and scale the seconds up to an epoch, for a quick look.
         profile: also give the core's seconds per layer, as its first thread saw them.
         announce: gets a line before each recipe.
 
@@ -60,11 +62,16 @@ def bench(
             raise InputError(f"{recipe.name} is trained by a rule of its own, not by an engine")
     for recipe in chosen:
         announce(f"Timing {recipe.name}: {runs} epochs of each, in turn")
-        yield _bench_one(recipe, dataset, runs, profile)
+        yield _bench_one(recipe, dataset, runs, images, profile)
 
 
-def _bench_one(recipe: Recipe, dataset: Dataset, runs: int, profile: bool) -> dict[str, Any]:
+def _bench_one(
+    recipe: Recipe, dataset: Dataset, runs: int, images: int | None, profile: bool
+) -> dict[str, Any]:
     from penmark.engine import _core
+
+    x, y = dataset.x_train[:images], dataset.y_train[:images]
+    scale = len(dataset.x_train) / len(x)
 
     models = {name: recipe.build(dataset, seed=0) for name in ("native", "keras")}
     seconds: dict[str, list[float]] = {name: [] for name in models}
@@ -76,8 +83,8 @@ def _bench_one(recipe: Recipe, dataset: Dataset, runs: int, profile: bool) -> di
             started = time.perf_counter()
             engine.fit(
                 model,
-                dataset.x_train,
-                dataset.y_train,
+                x,
+                y,
                 engine=name,  # type: ignore[arg-type]
                 loss_from=recipe.loss_from,
                 seed=run,
@@ -85,7 +92,7 @@ def _bench_one(recipe: Recipe, dataset: Dataset, runs: int, profile: bool) -> di
                 verbose=0,
             )
             if run > 0:
-                seconds[name].append(time.perf_counter() - started)
+                seconds[name].append(scale * (time.perf_counter() - started))
     ours, theirs = (statistics.median(seconds[name]) for name in ("native", "keras"))
     gflops = training_flops(models["native"]) * len(dataset.x_train) / ours / 1e9
     peak = statistics.median(peaks)
@@ -100,11 +107,11 @@ def _bench_one(recipe: Recipe, dataset: Dataset, runs: int, profile: bool) -> di
         "gflops": gflops,
         "peak_gflops": peak,
         "runs": runs,
-        "images": len(dataset.x_train),
+        "images": len(x),
         "threads": threads,
     }
     if profile:
-        row["layers"] = _profile(recipe, models["native"], dataset)
+        row["layers"] = _profile(recipe, models["native"], x, y, scale)
     return row
 
 
@@ -132,11 +139,12 @@ def training_flops(model: Any) -> int:
     return total
 
 
-def _profile(recipe: Recipe, model: Any, dataset: Dataset) -> list[dict[str, Any]]:
+def _profile(
+    recipe: Recipe, model: Any, x: UInt8Array, y: Int64Array, scale: float
+) -> list[dict[str, Any]]:
     from penmark.engine.native import layer_times
 
-    times = layer_times(model, dataset.x_train, dataset.y_train, batch_size=recipe.batch_size)
     return [
-        {"layer": layer, "forward_seconds": forward, "backward_seconds": backward}
-        for layer, forward, backward in times
+        {"layer": layer, "forward_seconds": scale * forward, "backward_seconds": scale * backward}
+        for layer, forward, backward in layer_times(model, x, y, batch_size=recipe.batch_size)
     ]
