@@ -209,7 +209,7 @@ def train(
         typer.Option("--keep-best", help="Keep the most accurate epoch's model, not the last."),
     ] = False,
     precision: Annotated[str, typer.Option(help="float32 or mixed_bfloat16.")] = "float32",
-    engine: Annotated[str, typer.Option(help="What computes: auto or keras.")] = "auto",
+    engine: Annotated[str, typer.Option(help="What computes: auto, native or keras.")] = "auto",
     seed: SeedOption = 0,
     positive_class: PositiveClassOption = None,
     image_size: ImageSizeOption = None,
