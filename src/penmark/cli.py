@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 import traceback
 from pathlib import Path
@@ -467,7 +468,8 @@ def _say_result(run: Run) -> None:
     metrics = run.metrics
     if metrics is None:
         _say(
-            f"Stopped before the first epoch ended. Start again: penmark train --resume {run.path}"
+            "Stopped before the first epoch ended. "
+            f"Start again: {_program()} train --resume {run.path}"
         )
         return
     wrong = metrics["images"] - round(metrics["accuracy"] * metrics["images"])
@@ -479,9 +481,15 @@ def _say_result(run: Run) -> None:
     if (run.path / "report.html").exists():
         _say(f"  the report        {run.path / 'report.html'}")
     _say(f"  the model         {run.model_path}")
-    _say(f"  in the terminal   penmark evaluate {run.path}")
+    _say(f"  in the terminal   {_program()} evaluate {run.path}")
     if run.status == "interrupted":
-        _say(f"  go on             penmark train --resume {run.path}")
+        _say(f"  go on             {_program()} train --resume {run.path}")
+
+
+def _program() -> str:
+    """What to type to call penmark: its path, where its environment is not active."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "penmark" and not shutil.which("penmark") else "penmark"
 
 
 def _load(data: str, image_size: str | None, color_mode: str) -> Dataset:
