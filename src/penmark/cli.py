@@ -465,6 +465,8 @@ def _say(line: str) -> None:
 
 def _say_result(run: Run) -> None:
     """Where the training got to, and where to look next."""
+    from penmark.report.wording import percent
+
     metrics = run.metrics
     if metrics is None:
         _say(
@@ -475,7 +477,7 @@ def _say_result(run: Run) -> None:
     wrong = metrics["images"] - round(metrics["accuracy"] * metrics["images"])
     _say("")
     _say(
-        f"Test accuracy {100 * metrics['accuracy']:.2f}%: "
+        f"Test accuracy {percent(metrics['accuracy'], images=metrics['images'])}: "
         f"{wrong:,} of {metrics['images']:,} test images read wrongly"
     )
     if (run.path / "report.html").exists():
