@@ -37,7 +37,7 @@ class Arena {
 
   std::vector<Region> regions_;
   unsigned char* memory_ = nullptr;
-  std::size_t bytes_ = 0;
+  std::size_t bytes_ = 0, alignment_ = 64;
   bool guards_;
 };
 

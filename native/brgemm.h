@@ -38,6 +38,10 @@ struct Brgemm {
   int batch, m, n, k;       // n <= kPanel
   bool accumulate;          // beta: 1 if set, else 0
   bool relu;
+  // Up to three arrays (the first ones non-null) of `ahead_lines` vectors of 64 bytes each that the
+  // caller reads next: fetched into L2 while the product keeps the arithmetic units busy.
+  const float* ahead[3] = {};
+  int ahead_lines = 0;
 };
 
 }  // namespace penmark

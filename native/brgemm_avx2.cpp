@@ -10,7 +10,6 @@ typedef int IndexVec __attribute__((vector_size(32)));
 constexpr int kLanes = 8;
 constexpr int kRows = 6;  // 6 * 2 accumulators, 2 of B, 1 of A: 15 registers
 constexpr int kColumnVecs = 2;
-constexpr int kBtRows = 4, kBtColumns = 2;
 #define PENMARK_EVEN 0, 2, 4, 6, 8, 10, 12, 14
 #define PENMARK_ODD 1, 3, 5, 7, 9, 11, 13, 15
 

@@ -1,4 +1,6 @@
 // The kernels for AVX-512 (F, BW, DQ, VL), 16 floats per vector, 32 registers.
+#include <immintrin.h>
+
 #include "kernels.h"
 
 namespace penmark {
@@ -10,7 +12,6 @@ typedef int IndexVec __attribute__((vector_size(64)));
 constexpr int kLanes = 16;
 constexpr int kRows = 14;  // 14 * 2 accumulators, 2 of B, 1 of A: 31 registers
 constexpr int kColumnVecs = 2;
-constexpr int kBtRows = 4, kBtColumns = 4;
 #define PENMARK_EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
 #define PENMARK_ODD 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
 

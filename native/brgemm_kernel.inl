@@ -1,7 +1,7 @@
 // The one kernel, for any vector width: included by brgemm_{scalar,avx2,avx512}.cpp, each of which
 // has defined, in its anonymous namespace, `Vec` (a GNU vector of floats), `LooseVec` (the same,
-// unaligned), `IndexVec`, kLanes, the register tile kRows by kColumnVecs, the tile of A B^T kBtRows
-// by kBtColumns, and PENMARK_EVEN and PENMARK_ODD (lane numbers 0 2 4 ... and 1 3 5 ...).
+// unaligned), `IndexVec`, kLanes, the register tile kRows by kColumnVecs, and PENMARK_EVEN and
+// PENMARK_ODD (lane numbers 0 2 4 ... and 1 3 5 ...).
 
 // Everything below is unrolled into registers; a loop left over would spill the accumulators.
 #define PENMARK_UNROLL _Pragma("GCC unroll 16")
@@ -26,6 +26,14 @@ void tile(const Brgemm& g, std::int64_t row, int column, int columns) {
   PENMARK_UNROLL for (int i = 0; i < MR; ++i)
     PENMARK_UNROLL for (int j = 0; j < NV; ++j) acc[i][j] = Vec{};
 
+  // This tile's share of what to fetch, a line of each array per step.
+  constexpr int kLine = 16;
+  const std::int64_t first = g.ahead_lines * row / g.m;
+  int lines = static_cast<int>(g.ahead_lines * (row + MR) / g.m - first);
+  const float* ahead0 = g.ahead[0] + first * kLine;
+  const float* ahead1 = g.ahead[1] != nullptr ? g.ahead[1] + first * kLine : ahead0;
+  const float* ahead2 = g.ahead[2] != nullptr ? g.ahead[2] + first * kLine : ahead0;
+
   const std::int64_t lda = g.lda, ldb = g.ldb;
   for (int t = 0; t < g.batch; ++t) {
     const float* a = g.a + g.a_offset[t] + (kTransposed ? row : row * lda);
@@ -39,6 +47,13 @@ void tile(const Brgemm& g, std::int64_t row, int column, int columns) {
       }
       a += kTransposed ? lda : 1;
       b += ldb;
+      if (lines > 0) {
+        --lines;
+        __builtin_prefetch(ahead0, 0, 2);
+        __builtin_prefetch(ahead1, 0, 2);
+        __builtin_prefetch(ahead2, 0, 2);
+        ahead0 += kLine, ahead1 += kLine, ahead2 += kLine;
+      }
     }
   }
 
@@ -107,57 +122,32 @@ void brgemm_any(const Brgemm& g) {
   }
 }
 
-// Sums neighbouring lanes of a and b: (a0+a1, a2+a3, ..., b0+b1, ...). Applied until one vector is
-// left of kLanes, lane i holds the sum over vector i.
-inline Vec pair_sums(Vec a, Vec b) {
 #ifdef __clang__
-  return __builtin_shufflevector(a, b, PENMARK_EVEN) + __builtin_shufflevector(a, b, PENMARK_ODD);
+inline Vec even_lanes(Vec a, Vec b) { return __builtin_shufflevector(a, b, PENMARK_EVEN); }
+inline Vec odd_lanes(Vec a, Vec b) { return __builtin_shufflevector(a, b, PENMARK_ODD); }
 #else  // GCC has had __builtin_shufflevector since 12 only
-  return __builtin_shuffle(a, b, IndexVec{PENMARK_EVEN}) +
-         __builtin_shuffle(a, b, IndexVec{PENMARK_ODD});
+inline Vec even_lanes(Vec a, Vec b) { return __builtin_shuffle(a, b, IndexVec{PENMARK_EVEN}); }
+inline Vec odd_lanes(Vec a, Vec b) { return __builtin_shuffle(a, b, IndexVec{PENMARK_ODD}); }
 #endif
-}
 
-// Rows kBtRows by columns kBtColumns of A B^T, with kBtRows * kBtColumns = kLanes accumulators.
-inline void tile_bt(const Brgemm& g, std::int64_t row, int rows, std::int64_t column, int columns) {
-  Vec acc[kLanes];
-  PENMARK_UNROLL for (int i = 0; i < kLanes; ++i) acc[i] = Vec{};
-  // A ragged edge computes its last row or column again rather than reading past the end.
-  std::int64_t a_row[kBtRows], b_row[kBtColumns];
-  PENMARK_UNROLL for (int i = 0; i < kBtRows; ++i)
-    a_row[i] = (row + (i < rows ? i : rows - 1)) * g.lda;
-  PENMARK_UNROLL for (int j = 0; j < kBtColumns; ++j)
-    b_row[j] = (column + (j < columns ? j : columns - 1)) * g.ldb;
-  for (int t = 0; t < g.batch; ++t) {
-    const float* a = g.a + g.a_offset[t];
-    const float* b = g.b + g.b_offset[t];
-    for (int k = 0; k < g.k; k += kLanes) {
-      Vec bv[kBtColumns];
-      PENMARK_UNROLL for (int j = 0; j < kBtColumns; ++j) bv[j] = load(b + b_row[j] + k);
-      PENMARK_UNROLL for (int i = 0; i < kBtRows; ++i) {
-        const Vec av = load(a + a_row[i] + k);
-        PENMARK_UNROLL for (int j = 0; j < kBtColumns; ++j) acc[i * kBtColumns + j] += av * bv[j];
+void transpose(const float* from, std::int64_t from_stride, float* to, std::int64_t to_stride,
+               int rows, int columns) {
+  for (int row = 0; row < rows; row += kLanes) {
+    for (int column = 0; column < columns; column += kLanes) {
+      Vec v[kLanes], turned[kLanes];
+      PENMARK_UNROLL for (int i = 0; i < kLanes; ++i)
+        v[i] = row + i < rows ? load(from + (row + i) * from_stride + column) : Vec{};
+      // Each round moves the lowest bit of (row, lane) to the top; after log2(kLanes) of them, rows
+      // and lanes have changed places.
+      PENMARK_UNROLL for (int round = 1; round < kLanes; round *= 2) {
+        PENMARK_UNROLL for (int i = 0; i < kLanes / 2; ++i) {
+          turned[i] = even_lanes(v[2 * i], v[2 * i + 1]);
+          turned[i + kLanes / 2] = odd_lanes(v[2 * i], v[2 * i + 1]);
+        }
+        PENMARK_UNROLL for (int i = 0; i < kLanes; ++i) v[i] = turned[i];
       }
-    }
-  }
-  PENMARK_UNROLL for (int width = kLanes / 2; width >= 1; width /= 2)
-    PENMARK_UNROLL for (int i = 0; i < width; ++i) acc[i] = pair_sums(acc[2 * i], acc[2 * i + 1]);
-  const Vec sums = acc[0];
-  for (int i = 0; i < rows; ++i) {
-    float* c = g.c + (row + i) * g.ldc + column;
-    for (int j = 0; j < columns; ++j) {
-      const float sum = sums[i * kBtColumns + j];
-      c[j] = g.accumulate ? c[j] + sum : sum;
-    }
-  }
-}
-
-void brgemm_bt(const Brgemm& g) {
-  for (std::int64_t column = 0; column < g.n; column += kBtColumns) {
-    const int columns = g.n - column < kBtColumns ? static_cast<int>(g.n - column) : kBtColumns;
-    for (std::int64_t row = 0; row < g.m; row += kBtRows) {
-      const int rows = g.m - row < kBtRows ? static_cast<int>(g.m - row) : kBtRows;
-      tile_bt(g, row, rows, column, columns);
+      PENMARK_UNROLL for (int i = 0; i < kLanes; ++i)
+        store(to + (column + i) * to_stride + row, v[i]);
     }
   }
 }

@@ -155,7 +155,7 @@ void Conv2D::bwd(const Step& step, int thread) {
     const float* dy = y_.grad + n * y_.stride;
     const std::int64_t row = static_cast<std::int64_t>(s_.Q) * s_.K;
     for (int p = 0; p < s_.P; ++p)
-      step.kernels.derive_rows(activation_, y + p * row, dy + p * row,
+      step.kernels.derive_rows(activation_, y + p * row, dy + p * row, s_.K,
                                dz + zp_row_[static_cast<std::size_t>(p)],
                                static_cast<std::int64_t>(z_step_w_) * s_.K, s_.Q, s_.K, db);
     if (wants_weights)

@@ -9,80 +9,100 @@ namespace penmark {
 namespace {
 
 constexpr std::int64_t kZero[1] = {0};
-// Reduction at a time: 320 rows of a panel are 40 KB and stay in L1 for all rows of the block.
-constexpr std::int64_t kReduction = 320;
-// Rows of weights whose gradient is one tile: 8 register tiles of 14; 14 KB, so that the update
-// finds them in L1.
-constexpr int kRowBlock = 112;
+// Reduction at a time in fwd: 200 rows of a panel are 25 KB; with the 11 KB of a register tile's
+// rows of x they stay in L1.
+constexpr std::int64_t kReduction = 200;
+// Images at a time in fwd: they stay in L2 (784 KB of 784 features) while all panels pass by.
+constexpr std::int64_t kForwardImages = 256;
+// The same for bwd_d, in panels of dz: 6 transposed blocks are 24 KB.
+constexpr std::int64_t kDepth = 6;
+// Rows of weights whose gradient is one tile: at most 8 register tiles of 14; 14 KB, so that the
+// update finds them in L1.
+constexpr std::int64_t kRowBlock = 112;
 constexpr int kImages = 128;  // images at a time in bwd_w
-// bwd_d by dot products needs no transposed weights, but sums up lanes at the end of each: that
-// costs more than a transposition where K is small or the batch is large.
-constexpr std::int64_t kTransposeUpToK = 128;
-constexpr int kTransposeFromN = 256;
+constexpr std::int64_t kDeriveImages = 16;
+// With fewer panels than this, bwd_w reads x too few times for a packed copy to pay.
+constexpr std::int64_t kPackFromPanels = 4;
+
+// Panel by rows, dealt out in that order: which of the `rows` rows of `panel` are in `share`. Cut
+// in the middle of a panel where need be, so that 25 panels are as much work for each of 2 threads;
+// and alike in fwd and bwd_w, so that a thread finds the weights it updated in its own cache.
+Range rows_in(const Range& share, std::int64_t panel, std::int64_t rows) {
+  const auto at = [&](std::int64_t i) {
+    return std::clamp<std::int64_t>(i - panel * rows, 0, rows);
+  };
+  return {at(share.begin), at(share.end)};
+}
+
+// Size of equal parts of at most `most` each; the last one may be shorter. total > 0
+std::int64_t equal_parts(std::int64_t total, std::int64_t most) {
+  const std::int64_t parts = (total + most - 1) / most;
+  return (total + parts - 1) / parts;
+}
 
 }  // namespace
 
 Dense::Dense(const Tensor& x, const Tensor& y, Param& weights, Param* bias, Activation activation,
              int N, int threads, bool training, Arena& arena)
-    : x_(x), y_(y), weights_(weights), bias_(bias), activation_(activation), C_(x.features),
-      K_(y.features), panels_(panel_count(K_)),
-      transposes_(K_ <= kTransposeUpToK || N >= kTransposeFromN) {
-  for (std::int64_t p = 0; p < panels_; ++p) {
-    z_offset_.push_back(p * kPanel);
-    w_offset_.push_back(panel_offset(C_, p));
+    : x_(x), y_(y), weights_(weights), bias_(bias), activation_(activation), N_(N),
+      C_(x.features), K_(y.features), panels_(panel_count(K_)),
+      row_block_(round_up(equal_parts(C_, kRowBlock), 8)) {
+  for (std::int64_t p = 0; p < kDepth; ++p) {
+    z_offset_.push_back(p * N * kPanel);
+    w_offset_.push_back(p * kPanel * kPanel);
   }
   if (!training) return;
-  arena.reserve(&dz_, N * y.stride);
-  arena.reserve(&tiles_, static_cast<std::int64_t>(threads) * kRowBlock * kPanel);
-  if (transposes_) arena.reserve(&flipped_, panel_size(K_, C_));
+  arena.reserve(&dz_, panels_ * N * kPanel);
+  if (panels_ >= kPackFromPanels)
+    arena.reserve(&packed_, round_up(C_, row_block_) * N);
+  arena.reserve(&tiles_, threads * kRowBlock * kPanel);
+  if (x.grad != nullptr) arena.reserve(&flipped_, threads * kDepth * kPanel * kPanel);
   if (bias_ != nullptr) bias_gradient_.reserve(arena, *bias_, threads);
   else arena.reserve(&no_bias_, threads * round_up(K_, 16));
 }
 
+// Images outermost: x is read once, and each part of a panel once for all the images in L2. With
+// the panels outermost, x came from L3 for each of them.
 void Dense::fwd(const Step& step, int thread) {
-  std::int64_t bn = std::min<std::int64_t>(64, step.n);
-  while (bn > 8 && panels_ * ((step.n + bn - 1) / bn) < 2 * step.threads) bn = (bn + 1) / 2;
-  const std::int64_t blocks = (step.n + bn - 1) / bn;
-  const std::int64_t parts = (C_ + kReduction - 1) / kReduction;
+  const std::int64_t bn = equal_parts(step.n, kForwardImages);
   const bool relu = activation_ == Activation::relu;
-  const Range tasks = share_of(panels_ * blocks, thread, step.threads);
-  for (std::int64_t task = tasks.begin; task < tasks.end; ++task) {
-    const std::int64_t panel = task / blocks, n0 = task % blocks * bn;
-    const int rows = static_cast<int>(std::min<std::int64_t>(bn, step.n - n0));
-    const int bk = panel_width(K_, panel), columns = panel_columns(K_, panel);
-    float* y = y_.data + n0 * y_.stride + panel * kPanel;
-    for (std::int64_t part = 0; part < parts; ++part) {
-      const std::int64_t c0 = C_ * part / parts, c1 = C_ * (part + 1) / parts;
-      const bool last = part + 1 == parts;
-      const float* bias = last && bias_ != nullptr ? bias_->w + panel * kPanel : nullptr;
-      step.kernels.brgemm({x_.data + n0 * x_.stride + c0,
-                           weights_.w + panel_offset(C_, panel) + c0 * bk, y, bias, kZero, kZero,
-                           x_.stride, bk, y_.stride, 1, rows, columns, static_cast<int>(c1 - c0),
-                           part > 0, last && relu});  // beta = part > 0, + bias + relu at the end
+  const Range share = share_of(panels_ * step.n, thread, step.threads);
+  for (std::int64_t block = 0; block < step.n; block += bn) {
+    for (std::int64_t panel = 0; panel < panels_; ++panel) {
+      const Range own = rows_in(share, panel, step.n);
+      const std::int64_t n0 = std::max(own.begin, block), n1 = std::min(own.end, block + bn);
+      if (n0 >= n1) continue;
+      const int rows = static_cast<int>(n1 - n0);
+      const int bk = panel_width(K_, panel), columns = panel_columns(K_, panel);
+      float* y = y_.data + n0 * y_.stride + panel * kPanel;
+      // Half as wide, a panel's part may be twice as long.
+      const std::int64_t most = kReduction * kPanel / bk, parts = (C_ + most - 1) / most;
+      for (std::int64_t part = 0; part < parts; ++part) {
+        const std::int64_t c0 = C_ * part / parts, c1 = C_ * (part + 1) / parts;
+        const bool last = part + 1 == parts;
+        const float* bias = last && bias_ != nullptr ? bias_->w + panel * kPanel : nullptr;
+        const float* w = weights_.w + panel_offset(C_, panel) + c0 * bk;
+        Brgemm product{x_.data + n0 * x_.stride + c0, w, y, bias, kZero, kZero, x_.stride, bk,
+                       y_.stride, 1, rows, columns, static_cast<int>(c1 - c0), part > 0,
+                       last && relu};  // beta = part > 0, + bias + relu at the end
+        if (bk == kPanel) {  // the next part of the weights follows; past the end is harmless
+          product.ahead[0] = w + (c1 - c0) * bk;
+          product.ahead_lines = static_cast<int>((c1 - c0) * bk / 16);
+        }
+        step.kernels.brgemm(product);
+      }
+      if (activation_ != Activation::linear && !relu)
+        for (int i = 0; i < rows; ++i, y += y_.stride)
+          step.kernels.activate(activation_, 0.0f, y, y, columns);
     }
-    if (activation_ != Activation::linear && !relu)
-      for (int i = 0; i < rows; ++i, y += y_.stride)
-        step.kernels.activate(activation_, 0.0f, y, y, columns);
   }
 }
 
 void Dense::bwd(const Step& step, int thread) {
-  float* bias_sums = bias_ != nullptr ? bias_gradient_.of(thread)
-                                      : no_bias_ + thread * round_up(K_, 16);
-  std::memset(bias_sums, 0, static_cast<std::size_t>(K_) * sizeof(float));
-  const Range images = share_of(step.n, thread, step.threads);
-  for (std::int64_t n = images.begin; n < images.end; ++n)
-    step.kernels.derive_rows(activation_, y_.data + n * y_.stride, y_.grad + n * y_.stride,
-                             dz_ + n * y_.stride, K_, 1, K_, bias_sums);
-  if (x_.grad != nullptr && transposes_) {
-    // Kernel position 0 of a 1 by 1 convolution; threads share the rows.
-    if (thread == 0) flip_panels(weights_.w, flipped_, 1, 1, static_cast<int>(C_),
-                                 static_cast<int>(K_), 0, 1);
-  }
+  prepare(step, thread);
   step.barrier.wait();
   if (x_.grad != nullptr) {
-    if (transposes_) bwd_d_transposed(step, thread);
-    else bwd_d_in_place(step, thread);
+    bwd_d(step, thread);
     step.barrier.wait();  // the weights are about to change
   }
   if (step.update == nullptr) return;
@@ -90,61 +110,100 @@ void Dense::bwd(const Step& step, int thread) {
   if (bias_ != nullptr && bias_->trainable) bias_gradient_.apply(step, *bias_, thread);
 }
 
-// dx = dz W^T from transposed panels.
-void Dense::bwd_d_transposed(const Step& step, int thread) {
-  const std::int64_t panels = panel_count(C_);
-  const std::int64_t bn = 64, blocks = (step.n + bn - 1) / bn;
-  const std::int64_t parts = (K_ + kReduction - 1) / kReduction;
-  const Range tasks = share_of(panels * blocks, thread, step.threads);
-  for (std::int64_t task = tasks.begin; task < tasks.end; ++task) {
-    const std::int64_t panel = task / blocks, n0 = task % blocks * bn;
-    const int bc = panel_width(C_, panel);
+// A thread's images of dz, as panels, and of x, in blocks of row_block_ features. bwd_w walks down
+// images: in rows as they lie, each image is another page, which misses the 96 entries of the TLB's
+// first level and is too far for the prefetchers.
+void Dense::prepare(const Step& step, int thread) {
+  float* bias_sums = bias_ != nullptr ? bias_gradient_.of(thread)
+                                      : no_bias_ + thread * round_up(K_, 16);
+  std::memset(bias_sums, 0, static_cast<std::size_t>(K_) * sizeof(float));
+  const Range images = share_of(step.n, thread, step.threads);
+  for (std::int64_t n = images.begin; n < images.end; n += kDeriveImages) {
+    const std::int64_t rows = std::min(kDeriveImages, images.end - n);
+    for (std::int64_t panel = 0; panel < panels_; ++panel) {
+      const std::int64_t at = n * y_.stride + panel * kPanel;
+      step.kernels.derive_rows(activation_, y_.data + at, y_.grad + at, y_.stride,
+                               dz_ + (panel * N_ + n) * kPanel, kPanel, rows,
+                               panel_columns(K_, panel), bias_sums + panel * kPanel);
+    }
+  }
+  if (packed_ == nullptr || step.update == nullptr || !weights_.trainable) return;
+  for (std::int64_t n = images.begin; n < images.end; ++n)
+    for (std::int64_t c0 = 0; c0 < C_; c0 += row_block_)
+      std::memcpy(packed_ + c0 * N_ + n * row_block_, x_.data + n * x_.stride + c0,
+                  static_cast<std::size_t>(std::min(row_block_, C_ - c0)) * sizeof(float));
+}
+
+// dx = dz W^T. A part of W is transposed into L1 and used there for all images: a copy of the whole
+// transposed matrix goes through L3, and dot products along K alias in L1 (panels of 512 rows lie
+// 64 KB apart); of dense 512 -> 512 with 128 images, bwd took 1.36 s an epoch so, and now 1.13.
+void Dense::bwd_d(const Step& step, int thread) {
+  float* flipped = flipped_ + thread * kDepth * kPanel * kPanel;
+  const std::int64_t panels = panel_count(C_), parts = (panels_ + kDepth - 1) / kDepth;
+  const Range share = share_of(panels * step.n, thread, step.threads);
+  for (std::int64_t panel = 0; panel < panels; ++panel) {
+    const Range own = rows_in(share, panel, step.n);
+    if (own.begin >= own.end) continue;
+    const int rows = static_cast<int>(own.end - own.begin), channels = panel_columns(C_, panel);
+    float* dx = x_.grad + own.begin * x_.stride + panel * kPanel;
     for (std::int64_t part = 0; part < parts; ++part) {
-      const std::int64_t k0 = K_ * part / parts, k1 = K_ * (part + 1) / parts;
-      step.kernels.brgemm(
-          {dz_ + n0 * y_.stride + k0, flipped_ + panel_offset(K_, panel) + k0 * bc,
-           x_.grad + n0 * x_.stride + panel * kPanel, nullptr, kZero, kZero, y_.stride, bc,
-           x_.stride, 1, static_cast<int>(std::min(bn, step.n - n0)), panel_columns(C_, panel),
-           static_cast<int>(k1 - k0), part > 0, false});
+      const std::int64_t p0 = panels_ * part / parts, p1 = panels_ * (part + 1) / parts;
+      for (std::int64_t p = p0; p < p1; ++p) {
+        const int bk = panel_width(K_, p);
+        step.kernels.transpose(weights_.w + panel_offset(C_, p) + panel * kPanel * bk, bk,
+                               flipped + (p - p0) * kPanel * kPanel, kPanel, channels, bk);
+      }
+      const int tail = panel_columns(K_, p1 - 1);
+      const std::int64_t full = tail == kPanel ? p1 : p1 - 1;
+      if (full > p0)
+        step.kernels.brgemm({dz_ + (p0 * N_ + own.begin) * kPanel, flipped, dx, nullptr,
+                             z_offset_.data(), w_offset_.data(), kPanel, kPanel, x_.stride,
+                             static_cast<int>(full - p0), rows, channels, kPanel, p0 > 0, false});
+      if (full < p1)
+        step.kernels.brgemm({dz_ + (full * N_ + own.begin) * kPanel,
+                             flipped + (full - p0) * kPanel * kPanel, dx, nullptr, kZero, kZero,
+                             kPanel, kPanel, x_.stride, 1, rows, channels, tail, full > 0, false});
     }
   }
 }
 
-// dx = dz W^T with W read as it lies: panel by panel, each row's run of bk against dz.
-void Dense::bwd_d_in_place(const Step& step, int thread) {
-  const Range channels = share_of(C_, thread, step.threads, 16);
-  const int count = static_cast<int>(channels.end - channels.begin);
-  if (count <= 0) return;
-  const int tail = panel_width(K_, panels_ - 1);
-  const int full = static_cast<int>(tail == kPanel ? panels_ : panels_ - 1);
-  float* dx = x_.grad + channels.begin;
-  if (full > 0)
-    step.kernels.brgemm_bt({dz_, weights_.w + channels.begin * kPanel, dx, nullptr,
-                            z_offset_.data(), w_offset_.data(), y_.stride, kPanel, x_.stride, full,
-                            step.n, count, kPanel, false, false});
-  if (tail != kPanel)
-    step.kernels.brgemm_bt({dz_, weights_.w + channels.begin * tail, dx, nullptr,
-                            z_offset_.data() + full, w_offset_.data() + full, y_.stride, tail,
-                            x_.stride, 1, step.n, count, tail, full > 0, false});
-}
-
 // dW = x^T dz, tile by tile, and the update of each tile while it is in L1: with small batches the
-// traffic of weights and optimizer state is most of a dense layer's time.
+// traffic of weights and optimizer state is most of a dense layer's time. Rows outermost, so that
+// their block of x stays in L2.
 void Dense::bwd_w(const Step& step, int thread) {
-  float* tile = tiles_ + static_cast<std::int64_t>(thread) * kRowBlock * kPanel;
-  const std::int64_t blocks = (C_ + kRowBlock - 1) / kRowBlock;
-  const Range tasks = share_of(panels_ * blocks, thread, step.threads);
-  for (std::int64_t task = tasks.begin; task < tasks.end; ++task) {
-    const std::int64_t panel = task / blocks, c0 = task % blocks * kRowBlock;
-    const int rows = static_cast<int>(std::min<std::int64_t>(kRowBlock, C_ - c0));
-    const int bk = panel_width(K_, panel), columns = panel_columns(K_, panel);
-    if (columns < bk) std::memset(tile, 0, sizeof(float) * static_cast<std::size_t>(rows * bk));
-    for (int n0 = 0; n0 < step.n; n0 += kImages)
-      step.kernels.brgemm_at({x_.data + n0 * x_.stride + c0, dz_ + n0 * y_.stride + panel * kPanel,
-                              tile, nullptr, kZero, kZero, x_.stride, y_.stride, bk, 1, rows,
-                              columns, std::min(kImages, step.n - n0), n0 > 0, false});
-    step.update->apply(step.kernels, weights_, panel_offset(C_, panel) + c0 * bk, tile,
-                       static_cast<std::int64_t>(rows) * bk);
+  float* tile = tiles_ + thread * kRowBlock * kPanel;
+  const std::int64_t blocks = (C_ + row_block_ - 1) / row_block_;
+  const std::int64_t bn = equal_parts(step.n, kImages);
+  const std::int64_t x_stride = packed_ != nullptr ? row_block_ : x_.stride;
+  const Range share = share_of(panels_ * blocks, thread, step.threads);
+  for (std::int64_t block = 0; block < blocks; ++block) {
+    const std::int64_t c0 = block * row_block_;
+    const int rows = static_cast<int>(std::min(row_block_, C_ - c0));
+    const float* x = packed_ != nullptr ? packed_ + c0 * N_ : x_.data + c0;
+    for (std::int64_t panel = 0; panel < panels_; ++panel) {
+      const Range own = rows_in(share, panel, blocks);
+      if (block < own.begin || block >= own.end) continue;
+      const int bk = panel_width(K_, panel), columns = panel_columns(K_, panel);
+      const std::int64_t at = panel_offset(C_, panel) + c0 * bk;
+      const auto slot = [&](std::size_t i) -> const float* {
+        return weights_.slot[i] != nullptr ? weights_.slot[i] + at : nullptr;
+      };
+      if (columns < bk) std::memset(tile, 0, sizeof(float) * static_cast<std::size_t>(rows * bk));
+      for (std::int64_t n0 = 0; n0 < step.n; n0 += bn) {
+        Brgemm product{x + n0 * x_stride, dz_ + (panel * N_ + n0) * kPanel, tile, nullptr, kZero,
+                       kZero, x_stride, kPanel, bk, 1, rows, columns,
+                       static_cast<int>(std::min(bn, step.n - n0)), n0 > 0, false};
+        if (n0 + bn >= step.n) {  // the update comes next, and reads these
+          product.ahead[0] = weights_.w + at;
+          product.ahead[1] = slot(0);
+          product.ahead[2] = slot(1);
+          product.ahead_lines = rows * bk / 16;
+        }
+        step.kernels.brgemm_at(product);
+      }
+      step.update->apply(step.kernels, weights_, at, tile,
+                         static_cast<std::int64_t>(rows) * bk);
+    }
   }
 }
 

@@ -14,22 +14,23 @@ class Dense final : public Layer {
   void bwd(const Step& step, int thread) override;
 
  private:
-  void bwd_d_transposed(const Step& step, int thread);
-  void bwd_d_in_place(const Step& step, int thread);
+  void prepare(const Step& step, int thread);
+  void bwd_d(const Step& step, int thread);
   void bwd_w(const Step& step, int thread);
 
   const Tensor &x_, &y_;
   Param& weights_;
   Param* bias_;
   Activation activation_;
-  std::int64_t C_, K_, panels_;
-  bool transposes_;                // bwd_d through a transposed copy of the weights
-  float* dz_ = nullptr;            // (N, y.stride): d loss / d (x W + b)
+  std::int64_t N_, C_, K_, panels_;
+  std::int64_t row_block_;         // rows of the weights in a gradient tile
+  float* dz_ = nullptr;            // (panels, N, kPanel): d loss / d (x W + b)
+  float* packed_ = nullptr;        // (C / row_block, N, row_block): x, or null: not worth it
   float* tiles_ = nullptr;         // (threads, kRowBlock, kPanel): gradient tiles on their way
-  float* flipped_ = nullptr;       // panels of K by C, where transposes_
+  float* flipped_ = nullptr;       // (threads, kDepth, kPanel, kPanel): W transposed
   PartialGradient bias_gradient_;
   float* no_bias_ = nullptr;       // (threads, K): where column sums go that nobody wants
-  std::vector<std::int64_t> z_offset_, w_offset_;  // (panels): columns of dz, panels of weights
+  std::vector<std::int64_t> z_offset_, w_offset_;  // (kDepth): panels of dz, blocks of `flipped_`
 };
 
 }  // namespace penmark

@@ -126,8 +126,9 @@ void activate_bwd_as(float alpha, const float* z, const float* y, const float* d
 }
 
 template <Activation kind>
-void derive_rows_as(const float* y, const float* dy, float* out, std::int64_t out_stride,
-                    std::int64_t rows, std::int64_t K, float* bias_gradient) {
+void derive_rows_as(const float* y, const float* dy, std::int64_t y_stride, float* out,
+                    std::int64_t out_stride, std::int64_t rows, std::int64_t K,
+                    float* bias_gradient) {
   for (std::int64_t r = 0; r < rows; ++r) {
 #pragma omp simd
     for (std::int64_t k = 0; k < K; ++k) {
@@ -135,8 +136,8 @@ void derive_rows_as(const float* y, const float* dy, float* out, std::int64_t ou
       out[k] = dz;
       bias_gradient[k] += dz;
     }
-    y += K;
-    dy += K;
+    y += y_stride;
+    dy += y_stride;
     out += out_stride;
   }
 }
@@ -174,10 +175,10 @@ void activate_bwd(Activation kind, float alpha, const float* z, const float* y, 
 #undef PENMARK_RUN
 }
 
-void derive_rows(Activation kind, const float* y, const float* dy, float* out,
-                 std::int64_t out_stride, std::int64_t rows, std::int64_t K,
+void derive_rows(Activation kind, const float* y, const float* dy, std::int64_t y_stride,
+                 float* out, std::int64_t out_stride, std::int64_t rows, std::int64_t K,
                  float* bias_gradient) {
-#define PENMARK_RUN(k) derive_rows_as<k>(y, dy, out, out_stride, rows, K, bias_gradient)
+#define PENMARK_RUN(k) derive_rows_as<k>(y, dy, y_stride, out, out_stride, rows, K, bias_gradient)
   switch (kind) {
     case Activation::relu: PENMARK_RUN(Activation::relu); break;
     case Activation::sigmoid: PENMARK_RUN(Activation::sigmoid); break;
@@ -245,6 +246,45 @@ void update_as(const UpdateRule& rule, float* __restrict w, float* __restrict s0
   }
 }
 
+#ifdef __AVX512F__
+// Adam without amsgrad. The divider takes some 35 cycles for a square root and a quotient of 16
+// lanes: with 64 images, about as long as the products of the same weights. Estimates of 14 bits
+// and a step of Newton's method give both to a few ulp without it. (The forms with a mask, because
+// GCC 12 warns of an uninitialized variable inside the others.)
+void update_adam(const UpdateRule& rule, float* w, float* s0, float* s1, const float* gradient,
+                 std::int64_t n) {
+  const float keep = 1.0f - rule.decay, scale = rule.gradient_scale;
+  const Vec clip = splat(rule.clip > 0.0f ? rule.clip : 3.402823466e38f);
+  const Vec tiny = splat(1e-37f), huge = splat(3.402823466e38f);
+  const float share1 = 1.0f - rule.beta1, share2 = 1.0f - rule.beta2;
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    Vec g = load(gradient + i) * scale;
+    g = g > clip ? clip : g;
+    g = g < -clip ? -clip : g;
+    Vec m = load(s0 + i), v = load(s1 + i);
+    m += (g - m) * share1;
+    v += (g * g - v) * share2;
+    store(s0 + i, m);
+    store(s1 + i, v);
+    const Vec spread = v < tiny ? tiny : v;  // 1 / sqrt(0) would be infinite; a NaN stays one
+    Vec inverse_root = (Vec)_mm512_maskz_rsqrt14_ps(0xffff, (__m512)spread);
+    inverse_root *= 1.5f - 0.5f * spread * inverse_root * inverse_root;
+    const Vec divisor = spread * inverse_root + rule.epsilon;
+    Vec inverse = (Vec)_mm512_maskz_rcp14_ps(0xffff, (__m512)divisor);
+    inverse *= 2.0f - divisor * inverse;
+    inverse = spread > huge ? Vec{} : inverse;  // of infinity
+    store(w + i, load(w + i) * keep - rule.rate * m * inverse);
+  }
+  update_as<OptimizerKind::adam>(rule, w + i, s0 + i, s1 + i, nullptr, gradient + i, n - i);
+}
+#else
+void update_adam(const UpdateRule& rule, float* w, float* s0, float* s1, const float* gradient,
+                 std::int64_t n) {
+  update_as<OptimizerKind::adam>(rule, w, s0, s1, nullptr, gradient, n);
+}
+#endif
+
 void update(const UpdateRule& rule, float* w, float* s0, float* s1, float* s2, const float* g,
             std::int64_t n) {
   switch (rule.kind) {
@@ -264,6 +304,9 @@ void update(const UpdateRule& rule, float* w, float* s0, float* s1, float* s2, c
     case OptimizerKind::adadelta:
       update_as<OptimizerKind::adadelta>(rule, w, s0, s1, s2, g, n);
       break;
-    case OptimizerKind::adam: update_as<OptimizerKind::adam>(rule, w, s0, s1, s2, g, n); break;
+    case OptimizerKind::adam:
+      if (rule.amsgrad) update_as<OptimizerKind::adam>(rule, w, s0, s1, s2, g, n);
+      else update_adam(rule, w, s0, s1, g, n);
+      break;
   }
 }

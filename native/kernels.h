@@ -36,18 +36,19 @@ struct Kernels {
   // C = beta C + sum A B, A row by row (fwd, bwd_d) or transposed (bwd_w).
   void (*brgemm)(const Brgemm&);
   void (*brgemm_at)(const Brgemm&);
-  // C = beta C + sum A B^T; here B_i is (n, k) with rows ldb apart, k a multiple of 16, and A
-  // readable to k. Any n. No bias, no ReLU. It spares bwd_d of a dense layer a transposed copy.
-  void (*brgemm_bt)(const Brgemm&);
+  // to (columns, rows) = from (rows, columns) transposed. columns is a multiple of 16; rows need
+  // not be, but rows of `to` are written with zeros to the next multiple of the vector length.
+  void (*transpose)(const float* from, std::int64_t from_stride, float* to, std::int64_t to_stride,
+                    int rows, int columns);
 
   // y = f(x) and dx = dy f'(.), elementwise over n; `z` is what f saw, `y` what it gave.
   void (*activate)(Activation, float alpha, const float* x, float* y, std::int64_t n);
   void (*activate_bwd)(Activation, float alpha, const float* z, const float* y, const float* dy,
                        float* dx, std::int64_t n);
   // out = dy f'(y) for f of linear, relu, sigmoid, tanh, over rows of K; bias_gradient (K) grows
-  // by the column sums. Rows of y, dy are K apart, rows of out out_stride.
-  void (*derive_rows)(Activation, const float* y, const float* dy, float* out,
-                      std::int64_t out_stride, std::int64_t rows, std::int64_t K,
+  // by the column sums. Rows of y and of dy are y_stride apart, rows of out out_stride.
+  void (*derive_rows)(Activation, const float* y, const float* dy, std::int64_t y_stride,
+                      float* out, std::int64_t out_stride, std::int64_t rows, std::int64_t K,
                       float* bias_gradient);
 
   // Weights w (n), slots s0, s1, s2 (n each; null where the rule has none), gradient g (n).
