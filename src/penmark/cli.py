@@ -501,11 +501,11 @@ def _load(data: str, image_size: str | None, color_mode: str) -> Dataset:
 
 
 def _model(target: Path) -> Any:
-    """The model of a run folder, or of a .keras file."""
-    from penmark.engine.model_file import load_model
+    """The model of a run folder, or of a .keras file, to use as it is."""
+    from penmark.engine.model_file import open_model
     from penmark.runs import Run
 
-    return Run(target).model() if target.is_dir() else load_model(target)
+    return open_model(Run(target).trained_model_path() if target.is_dir() else target)
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from penmark.engine.native_model import NativeModel
+
 Engine = Literal["auto", "native", "keras"]
 ENGINES: tuple[Engine, ...] = ("auto", "native", "keras")
 LossFrom = Literal["logits", "probabilities"]
@@ -80,14 +82,19 @@ def fit(
 
 
 def evaluate(
-    model: keras.Model, x: Any, y: Any = None, *, verbose: str | int = 0, **evaluate_arguments: Any
+    model: keras.Model | NativeModel,
+    x: Any,
+    y: Any = None,
+    *,
+    verbose: str | int = 0,
+    **evaluate_arguments: Any,
 ) -> Any:
     """Loss and metrics on given images, as `model.evaluate` gives them.
 
     The cross-entropy is taken from the logits, as in `fit`.
 
     Args:
-        model: a compiled model.
+        model: a compiled model, or one that `engine.model_file.open_model` opened.
         x, y: as in `fit`.
         verbose: as in Keras, where Keras does the work; the native core is silent.
         **evaluate_arguments: `batch_size`, `return_dict`, `sample_weight` and the others of
@@ -99,11 +106,17 @@ def evaluate(
     Raises:
         DataError, ModelError: as `fit`.
     """
-    from penmark.engine import keras_path
-    from penmark.engine.choice import core_for
-    from penmark.engine.inputs import check_compiled
+    from penmark.engine.inputs import check_compiled, checked_labels
 
     check_compiled(model)
+    native = _in_core(model)
+    if native is not None:
+        as_dict = evaluate_arguments.pop("return_dict", False)
+        results = native.evaluate(x, checked_labels(native, x, y), **evaluate_arguments)
+        return results if as_dict else list(results.values())
+    from penmark.engine import keras_path
+    from penmark.engine.choice import core_for
+
     core = core_for(x, evaluate_arguments, {"batch_size", "return_dict", "sample_weight"})
     if core is not None:
         with contextlib.suppress(core.Unsupported):
@@ -112,12 +125,12 @@ def evaluate(
 
 
 def predict(
-    model: keras.Model, x: Any, *, verbose: str | int = 0, **predict_arguments: Any
+    model: keras.Model | NativeModel, x: Any, *, verbose: str | int = 0, **predict_arguments: Any
 ) -> NDArray[np.float32]:
     """The model's outputs for given images, as `model.predict` gives them.
 
     Args:
-        model: any model.
+        model: any model, or one that `engine.model_file.open_model` opened.
         x: images, uint8 or float, shape (n, *model.input_shape[1:]).
         verbose: as in Keras, where Keras does the work; the native core is silent.
         **predict_arguments: `batch_size` and the others of `model.predict`.
@@ -128,17 +141,32 @@ def predict(
     Raises:
         DataError: the images do not fit the model.
     """
-    from penmark.engine import keras_path
-    from penmark.engine.choice import core_for
     from penmark.engine.inputs import check_images
 
     if hasattr(x, "dtype"):
         check_images(model, x)
+    native = _in_core(model)
+    if native is not None:
+        return native.predict(x, **predict_arguments)
+    from penmark.engine import keras_path
+    from penmark.engine.choice import core_for
+
     core = core_for(x, predict_arguments, {"batch_size"})
     if core is not None:
         with contextlib.suppress(core.Unsupported):
             return core.predict(model, x, **predict_arguments)  # type: ignore[no-any-return]
     return keras_path.predict(model, x, verbose=verbose, **predict_arguments)
+
+
+def _in_core(model: Any) -> NativeModel | None:
+    """The model itself if it lives in the native core alone, and not in Keras."""
+    from penmark.engine import core
+
+    if core.missing_core() is not None:
+        return None
+    from penmark.engine.native_model import NativeModel
+
+    return model if isinstance(model, NativeModel) else None
 
 
 _PATHS = {"native": "native", "keras": "keras_path"}

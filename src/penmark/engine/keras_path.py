@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from penmark.engine import LossFrom
 from penmark.engine.backend import keras
 from penmark.engine.batches import Batches
+from penmark.engine.inputs import checked_labels
 from penmark.engine.logits import logits_view
-from penmark.engine.session import callback_list, checked_labels, training_arrays, watchers
+from penmark.engine.session import callback_list, training_arrays, watchers
 from penmark.errors import InputError
 
 

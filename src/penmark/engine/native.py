@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from penmark.engine import LossFrom
 from penmark.engine.backend import keras
+from penmark.engine.inputs import checked_labels
 from penmark.engine.native_model import FloatArray, NativeModel, float_array
 from penmark.engine.order import epoch_order
-from penmark.engine.session import callback_list, checked_labels, training_arrays, watchers
+from penmark.engine.session import callback_list, training_arrays, watchers
 from penmark.engine.spec import Unsupported
 from penmark.engine.spec_reader import read_model
 from penmark.engine.spec_training import TrainingSpec, clipped, rates_of, read_training

@@ -23,6 +23,10 @@ FloatArray = NDArray[np.float32]
 Progress = Callable[[int, Mapping[str, Any]], bool | None]
 # Large enough to keep all cores busy, small enough for the activations to stay in cache.
 _INFERENCE_BATCH = 256
+_LOSS_NAMES = {
+    "sigmoid_cross_entropy": "binary_crossentropy",
+    "mean_squared_error": "mean_squared_error",
+}
 
 
 class NativeModel:
@@ -96,6 +100,33 @@ class NativeModel:
                 path=path,
             ) from error
         return native
+
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """As Keras has it: of a batch, its size open."""
+        return (None, *self.model.input_shape)
+
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        """As Keras has it: of a batch, its size open."""
+        return (None, *self.model.output_layer.output_shape)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the model came with a loss, so that it can be evaluated."""
+        return self.training is not None
+
+    @property
+    def loss(self) -> str:
+        """Keras's name of the loss. Raises ModelError if the model is not compiled."""
+        loss = self._training().loss
+        if loss.kind == "softmax_cross_entropy":
+            return f"{'sparse_' if loss.sparse else ''}categorical_crossentropy"
+        return _LOSS_NAMES[loss.kind]
 
     def set_weights(self, weights: Mapping[str, Sequence[NDArray[Any]]]) -> None:
         """Load weights, given per layer in Keras's order.

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penmark.engine.backend import keras
-from penmark.engine.inputs import check_images, prepare_labels
+from penmark.engine.inputs import checked_labels
 from penmark.engine.progress import TrainingProgress
 from penmark.errors import DataError, InputError, TrainingError
 
@@ -55,14 +55,6 @@ def watchers(verbose: str | int, *, images: int | None) -> list[Any]:
     """
     guard = _StopOnInvalidLoss()
     return [guard, TrainingProgress(images=images, live=verbose != 2)] if verbose != 0 else [guard]
-
-
-def checked_labels(model: Any, x: NDArray[Any], y: Any) -> NDArray[Any]:
-    """Check images and labels; the labels as the model's loss wants them. Raises DataError."""
-    check_images(model, x)
-    if y is None:
-        raise DataError("there are no labels: give y, one label for each image")
-    return prepare_labels(model, np.asarray(y), len(x))
 
 
 Split = tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from penmark import engine
 from penmark.engine.backend import keras
-from penmark.engine.choice import missing_core
+from penmark.engine.core import missing_core
 from penmark.errors import InputError
 from penmark.recipes import Recipe, get
 

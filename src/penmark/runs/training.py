@@ -308,7 +308,8 @@ def _engine_used(
 ) -> dict[str, str]:
     """What will compute, for config.json: the engine, and what it computes with."""
     from penmark.engine.backend import keras
-    from penmark.engine.choice import choose_engine, core_name
+    from penmark.engine.choice import choose_engine
+    from penmark.engine.core import core_name
 
     if recipe.fit is not None:
         return {"engine": "rule", "backend": "numpy"}
