@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 DEMO := demo
+PEERS := jax tensorflow torch sklearn onnxruntime
+BENCH :=
 
-.PHONY: help setup demo test lint format sanitize clean
+.PHONY: help setup demo test lint format sanitize bench-peers clean
 
 help:
 	@echo "make demo    set penmark up, train on the bundled digits, evaluate, write the report"
@@ -14,6 +16,7 @@ help:
 	@echo "make lint    ruff and mypy"
 	@echo "make format  let ruff format the code"
 	@echo "make sanitize  the core under AddressSanitizer, UBSan and ThreadSanitizer"
+	@echo "make bench-peers  set the peers up and compare with them: benchmarks/README.md"
 	@echo "make clean   remove the environment and the demo's run"
 
 $(BIN)/python:
@@ -68,5 +71,16 @@ sanitize: $(INSTALLED_DEV)
 		PYTHONPATH=build/sanitize-thread/python:.:$(SITE) $(BIN)/python -S -m pytest tests/native -q \
 		-k "not control_c and not random"
 
+# A peer that cannot be installed here is left out; the benchmark names it.
+bench-peers: $(INSTALLED)
+	-$(MAKE) --keep-going $(PEERS:%=benchmarks/.venv-%/.installed)
+	$(BIN)/python benchmarks/peers.py $(BENCH)
+
+benchmarks/.venv-%/.installed: benchmarks/requirements-%.txt
+	rm -rf $(@D)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --requirement $< || { rm -rf $(@D); exit 1; }
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(DEMO) benchmarks/.venv-*

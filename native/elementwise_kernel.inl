@@ -106,8 +106,8 @@ inline float slope(float z, float y, float alpha) {
       return 1.0f / (d * d);
     }
     case Activation::exponential: return y;
-    case Activation::hard_sigmoid: return (z > -3.0f) & (z < 3.0f) ? 1.0f / 6.0f : 0.0f;
-    case Activation::relu6: return (z > 0.0f) & (z < 6.0f) ? 1.0f : 0.0f;
+    case Activation::hard_sigmoid: return ((z > -3.0f) & (z < 3.0f)) ? 1.0f / 6.0f : 0.0f;
+    case Activation::relu6: return ((z > 0.0f) & (z < 6.0f)) ? 1.0f : 0.0f;
   }
   return 1.0f;
 }
