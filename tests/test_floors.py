@@ -15,7 +15,7 @@ FLOORS: list[set[str]] = [
     {"errors"},
     {"atomic"},
     {"data", "engine"},
-    {"recipes"},
+    {"recipes", "port"},
     {"report"},
     {"runs"},
     {"terminal"},

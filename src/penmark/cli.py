@@ -419,6 +419,69 @@ def runs_compare(
     _say(f"Curves: {save}")
 
 
+@app.command()
+def port(
+    script: Annotated[
+        Path, typer.Argument(metavar="SCRIPT", help="An old program (.py) or notebook (.ipynb).")
+    ],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[ARGUMENT]...", help="For the program: --run.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the new one here.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file that is already there.")
+    ] = False,
+    run: Annotated[
+        bool, typer.Option("--run", help="Port in memory and run it, through the engine.")
+    ] = False,
+) -> None:
+    """Make an old Keras program run again.
+
+    Shows what would change as a diff, and why; writes nothing unless told where. The exit status
+    is 1 if something old had to be left.
+    """
+    from rich.console import Console
+
+    from penmark.atomic import write_text
+    from penmark.port import port_file
+    from penmark.terminal import port_findings
+
+    if arguments and not run:
+        raise InputError(f"arguments for the program ({arguments[0]}) go with --run")
+    if output is not None and output.exists() and not overwrite:
+        raise InputError(f"{output} is already there; choose another name, or add --overwrite")
+    ported = port_file(script)
+    said = Console(stderr=True, highlight=False)
+    for part in port_findings(ported):
+        said.print(part)
+    if run:
+        from penmark.port.run import run as run_ported
+
+        run_ported(ported, script, arguments or [])
+        return
+    if output is None:
+        _print_diff(ported.diff())
+    else:
+        write_text(output, ported.new)
+        _say(f"Written: {output}")
+    if ported.left:
+        raise typer.Exit(1)
+
+
+def _print_diff(diff: str) -> None:
+    """Plain through a pipe, so that it is a patch; colored in a terminal."""
+    from rich.text import Text
+
+    console, colors = _results(), {"+": "green", "-": "red", "@": "cyan"}
+    for line in diff.splitlines():
+        if console.is_terminal:
+            console.print(Text(line, style=colors.get(line[:1], "")), soft_wrap=True)
+        else:
+            print(line)
+
+
 def main() -> None:
     """The `penmark` command: run it, and turn every error into one line and an exit status."""
     debug = "--debug" in sys.argv

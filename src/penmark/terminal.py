@@ -16,6 +16,7 @@ from penmark.report.wording import percent
 
 if TYPE_CHECKING:
     from penmark.data.dataset import Dataset
+    from penmark.port import Ported
     from penmark.report.evaluation import Evaluation
     from penmark.runs import Run
 
@@ -241,3 +242,25 @@ def _drawing(image: NDArray[np.uint8], console: Console) -> list[Text]:
 
 def _rgb(pixel: NDArray[np.uint8]) -> str:
     return ",".join(str(int(value)) for value in pixel)
+
+
+def port_findings(ported: Ported) -> list[Table | Text]:
+    """What `penmark port` changed and what it left, each with its line and reason."""
+    parts: list[Table | Text] = []
+    if ported.changes:
+        made = table("line", "change", "because", numbers=["line"])
+        for change in ported.changes:
+            made.add_row(str(change.line), Text(change.what), f"{change.why}: {change.since}")
+        parts += [made, Text()]
+    else:
+        parts.append(Text(f"{ported.name}: nothing to change"))
+    if ported.left:
+        made = table("line", "left as it was", "what to do", numbers=["line"])
+        for left in ported.left:
+            made.add_row(str(left.line), Text(left.what), Text(left.hint))
+        parts += [made, Text()]
+    for part in parts:
+        if isinstance(part, Table):
+            for column in part.columns[1:]:
+                column.overflow = "fold"
+    return parts
