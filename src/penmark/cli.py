@@ -271,11 +271,31 @@ def train(
 @app.command()
 def evaluate(
     target: Annotated[
-        Path, typer.Argument(metavar="RUN|MODEL", help="A run's folder or a .keras file.")
-    ],
+        Path | None,
+        typer.Argument(
+            metavar="RUN|MODEL",
+            help="A run's folder or a .keras file; with --pages, the shipped reader if left out.",
+        ),
+    ] = None,
     data: Annotated[
         str | None,
-        typer.Option(metavar="DATA", help="On this data; for a run, the data it was trained on."),
+        typer.Option(
+            metavar="DATA",
+            help="On this data; for a run, the data it was trained on; with --pages, mnist.",
+        ),
+    ] = None,
+    pages: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Read N composed pages of handwriting, and more for each difficulty."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="With --pages: which pages.")] = 0,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="With --pages: keep the pages, marked with what was read."
+        ),
     ] = None,
     positive_class: PositiveClassOption = None,
     image_size: ImageSizeOption = None,
@@ -287,6 +307,13 @@ def evaluate(
     from penmark.runs.scoring import score_test
     from penmark.terminal import evaluation_tables
 
+    if pages is not None:
+        _evaluate_reading(target, data or "mnist", pages, seed, save, json_file)
+        return
+    if save is not None:
+        raise InputError("--save keeps composed pages; say how many to read, like --pages 100")
+    if target is None:
+        raise InputError("say what to evaluate: a run, a .keras file, or --pages 100 for reading")
     model = _model(target)
     if is_run(target):
         from penmark.runs import Run
@@ -569,6 +596,27 @@ def _model(target: Path) -> Any:
     from penmark.runs import Run
 
     return open_model(Run(target).trained_model_path() if target.is_dir() else target)
+
+
+def _evaluate_reading(
+    target: Path | None,
+    data: str,
+    pages: int,
+    seed: int,
+    save: Path | None,
+    json_file: str | None,
+) -> None:
+    from penmark.reading.evaluation import evaluate_reading
+    from penmark.terminal import reading_tables
+
+    measurement = evaluate_reading(target, _load(data, None, "auto"), pages, seed=seed, save=save)
+    if json_file != "-":
+        console = _results()
+        for part in reading_tables(measurement):
+            console.print(part)
+    if save is not None:
+        _say(f"Pages and figure: {save}")
+    _write_json(measurement.to_json(), json_file)
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

@@ -17,6 +17,7 @@ from penmark.report.wording import percent
 if TYPE_CHECKING:
     from penmark.data.dataset import Dataset
     from penmark.port import Ported
+    from penmark.reading.measurement import Measurement
     from penmark.report.evaluation import Evaluation
     from penmark.runs import Run
 
@@ -68,6 +69,65 @@ def evaluation_tables(evaluation: Evaluation) -> list[Table | Text]:
             confused.add_row(Text(true), Text(predicted), str(count))
         parts += [Text(), confused]
     return parts
+
+
+def reading_tables(measurement: Measurement) -> list[Table | Text]:
+    """The headline, what went wrong, and accuracy by surface and along each axis of difficulty."""
+    from penmark.reading.measurement import LEVELS
+    from penmark.reading.pages import AXES
+
+    overall = measurement.overall
+    low, high = measurement.digit_interval
+    row_low, row_high = measurement.row_interval
+    parts: list[Table | Text] = [
+        Text(
+            f"digits {percent(overall.digit_accuracy, images=overall.digits)} "
+            f"({overall.correct:,} of {overall.digits:,})   "
+            f"rows {percent(overall.row_accuracy, images=overall.rows)} "
+            f"({overall.rows_correct:,} of {overall.rows:,})",
+            style="bold",
+        ),
+        Text(
+            f"95% intervals: digits {percent(low)} to {percent(high)}, "
+            f"rows {percent(row_low)} to {percent(row_high)}; "
+            f"{overall.pages:,} pages, {duration(overall.seconds / overall.pages)} a page"
+        ),
+        Text(
+            f"{overall.misread:,} misread, {overall.questioned:,} read as ?, "
+            f"{overall.missed:,} not found; on each page {overall.false_digits_per_page:.2f} "
+            f"false digits, {overall.false_questions / overall.pages:.2f} false ?"
+        ),
+        Text(),
+    ]
+    numbers = ("pages", "digits", "rows", "false digits")
+    for kind, groups in (("surface", measurement.surfaces), ("pen", measurement.pens)):
+        made = table(kind, *numbers, numbers=numbers)
+        for name, tally in groups.items():
+            made.add_row(
+                name,
+                f"{tally.pages:,}",
+                percent(tally.digit_accuracy),
+                percent(tally.row_accuracy),
+                f"{tally.false_digits:,}",
+            )
+        parts += [made, Text()]
+    columns = [f"{level:.0%}" for level in LEVELS]
+    made = table(
+        "difficulty", "from", "to", *columns,
+        numbers=("from", "to", *columns), title="Digit accuracy as one difficulty grows",
+    )  # fmt: skip
+    made.caption = (
+        f"clean pages: digits {percent(measurement.clean.digit_accuracy)}, "
+        f"rows {percent(measurement.clean.row_accuracy)}; "
+        f"pages at each point: {measurement.clean.pages}"
+    )
+    made.caption_justify = "left"
+    made.caption_style = ""
+    for name, tallies in measurement.axes.items():
+        axis = AXES[name]
+        cells = [percent(tally.digit_accuracy) for tally in tallies]
+        made.add_row(name, axis.text(0.0), axis.text(1.0), *cells)
+    return [*parts, made]
 
 
 def dataset_tables(dataset: Dataset) -> list[Table | Text]:
