@@ -130,8 +130,8 @@ inline Vec even_lanes(Vec a, Vec b) { return __builtin_shuffle(a, b, IndexVec{PE
 inline Vec odd_lanes(Vec a, Vec b) { return __builtin_shuffle(a, b, IndexVec{PENMARK_ODD}); }
 #endif
 
-void transpose(const float* from, std::int64_t from_stride, float* to, std::int64_t to_stride,
-               int rows, int columns) {
+inline void transpose(const float* from, std::int64_t from_stride, float* to,
+                      std::int64_t to_stride, int rows, int columns) {
   for (int row = 0; row < rows; row += kLanes) {
     for (int column = 0; column < columns; column += kLanes) {
       Vec v[kLanes], turned[kLanes];

@@ -7,8 +7,6 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "dispatch.h"
-
 namespace penmark {
 namespace {
 
@@ -31,8 +29,8 @@ int checked_threads(int threads) {
 }  // namespace
 
 Network::Network(const Shape& input, int threads, const std::string& isa, bool guards)
-    : kernels_(choose_kernels(isa)), pool_(checked_threads(threads)), guards_(guards),
-      graph_(input), weights_(guards), totals_(static_cast<std::size_t>(pool_.threads())) {}
+    : isa_(choose_isa(isa)), kernels_(isa_.kernels), pool_(checked_threads(threads)),
+      guards_(guards), graph_(input), weights_(guards), totals_(static_cast<std::size_t>(pool_.threads())) {}
 
 void Network::set_loss(int tensor, LossOptions loss) {
   graph_.shape(tensor);  // throws if there is none
@@ -45,9 +43,9 @@ void Network::finish() {
   for (const std::unique_ptr<Param>& param : graph_.params()) {
     weights_.reserve(&param->w, param->size);
     if (!param->trainable) continue;
-    weights_.reserve(&param->grad, param->size);
     for (int i = 0; i < optimizer_.slots(); ++i)
       weights_.reserve(&param->slot[static_cast<std::size_t>(i)], param->size);
+    weights_.reserve(&param->grad, param->size);
   }
   weights_.allocate();
   squares_.assign(static_cast<std::size_t>(pool_.threads()) * graph_.params().size(), 0.0);
@@ -60,7 +58,7 @@ Plan& Network::plan_for(int batch, bool training) {
   std::unique_ptr<Plan>& plan = plans_[{batch, training}];
   if (plan == nullptr)
     plan = std::make_unique<Plan>(graph_, batch, pool_.threads(), training, loss_at_,
-                                  loss_at_ < 0 ? nullptr : &loss_, augment_, guards_);
+                                  loss_at_ < 0 ? nullptr : &loss_, augment_, isa_.bf16, guards_);
   return *plan;
 }
 

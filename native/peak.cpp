@@ -10,7 +10,7 @@
 namespace penmark {
 
 double peak_gflops(int threads) {
-  const Kernels& kernels = choose_kernels();
+  const Kernels& kernels = choose_isa().kernels;
   ThreadPool pool(threads);
   std::atomic<float> sink{0.0f};
   const auto seconds = [&](std::int64_t rounds) {

@@ -5,7 +5,9 @@
 
 #include "activations.h"
 #include "batch_norm.h"
+#include "conv2d_bf16.h"
 #include "dense.h"
+#include "dense_bf16.h"
 #include "dropout.h"
 #include "pool.h"
 
@@ -25,9 +27,9 @@ constexpr const char* kOpNames[] = {"dense",   "conv2d",  "max_pool", "average_p
 }  // namespace
 
 Plan::Plan(Graph& graph, int N, int threads, bool training, int loss_at, const LossOptions* loss,
-           const Augment& augment, bool guards)
+           const Augment& augment, const Bf16Kernels& bf16, bool guards)
     : graph_(graph), N_(N), threads_(threads), training_(training), augment_(augment),
-      arena_(guards) {
+      bf16_(bf16), arena_(guards) {
   const std::size_t count = static_cast<std::size_t>(graph.last()) + 1;
   used_.assign(count, training ? 0 : 1);
   differentiable_.assign(count, 0);
@@ -146,12 +148,20 @@ void Plan::build(const Node& node) {
   std::unique_ptr<Layer> layer;
   switch (node.op) {
     case Op::dense:
-      layer = std::make_unique<Dense>(x, y, *param(0), param(1), node.activation, N_, threads_,
-                                      training_, arena_);
+      if (node.bf16)
+        layer = std::make_unique<DenseBf16>(x, y, *param(0), param(1), node.activation, N_,
+                                            threads_, training_, bf16_, arena_);
+      else
+        layer = std::make_unique<Dense>(x, y, *param(0), param(1), node.activation, N_, threads_,
+                                        training_, arena_);
       break;
     case Op::conv2d:
-      layer = std::make_unique<Conv2D>(x, y, node.conv, *param(0), param(1), node.activation,
-                                       threads_, training_, arena_);
+      if (node.bf16)
+        layer = std::make_unique<Conv2DBf16>(x, y, node.conv, *param(0), param(1), node.activation,
+                                             threads_, training_, bf16_, arena_);
+      else
+        layer = std::make_unique<Conv2D>(x, y, node.conv, *param(0), param(1), node.activation,
+                                         threads_, training_, arena_);
       break;
     case Op::max_pool:
     case Op::average_pool:

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "bf16.h"
 #include "graph.h"
 #include "losses.h"
 
@@ -27,7 +28,7 @@ class Plan {
   // With `training`, only what leads to tensor `loss_at` runs, and gradients have room. `loss` may
   // be null in a plan for inference.
   Plan(Graph& graph, int N, int threads, bool training, int loss_at, const LossOptions* loss,
-       const Augment& augment, bool guards);
+       const Augment& augment, const Bf16Kernels& bf16, bool guards);
 
   int capacity() const { return N_; }
   const Tensor& tensor(int number) const { return *tensors_[static_cast<std::size_t>(number)]; }
@@ -53,6 +54,7 @@ class Plan {
   int N_, threads_;
   bool training_;
   Augment augment_;
+  const Bf16Kernels& bf16_;
   Arena arena_;
   std::vector<char> used_, differentiable_;  // per tensor
   std::vector<int> consumers_;               // per tensor

@@ -385,6 +385,7 @@ def bench(
     profile: Annotated[
         bool, typer.Option("--profile", help="Also show where the core's time goes.")
     ] = False,
+    precision: Annotated[str, typer.Option(help="float32 or mixed_bfloat16.")] = "float32",
     json_file: JsonOption = None,
 ) -> None:
     """Time training, the engine and Keras in turn."""
@@ -397,7 +398,15 @@ def bench(
     trained = [name for name in recipes.names() if recipes.get(name).fit is None]
     dataset = _load(data, None, "auto")
     rows = list(
-        bench(recipe or trained, dataset, runs=runs, images=images, profile=profile, announce=_say)
+        bench(
+            recipe or trained,
+            dataset,
+            runs=runs,
+            images=images,
+            profile=profile,
+            precision=precision,  # type: ignore[arg-type]  # checked by build
+            announce=_say,
+        )
     )
     if json_file != "-":
         for part in bench_tables(rows):

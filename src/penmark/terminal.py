@@ -209,18 +209,27 @@ def reproduce_table(rows: Iterable[Mapping[str, Any]]) -> Table:
 
 def bench_tables(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
     """The rows of `penmark.runs.bench`, and where there are profiles a table of each."""
-    numbers = ("engine s", "peer s", "ratio", "of peak")
-    made = table("recipe", "engine s", "peer", "peer s", "ratio", "of peak", numbers=numbers)
+    numbers = ["engine s", "peer s", "ratio", "of peak"]
+    columns = ["recipe", "engine s", "peer", "peer s", "ratio", "of peak"]
+    compared = any("ratio_to_float32" in row for row in rows)
+    if compared:
+        columns += (more := ["float32 s", "ratio to float32"])
+        numbers += more
+    made = table(*columns, numbers=numbers)
     parts = [made]
     for row in rows:
-        made.add_row(
+        cells = [
             row["recipe"],
             f"{row['seconds_per_epoch']:.2f}",
             row["peer"],
             f"{row['peer_seconds_per_epoch']:.2f}",
             f"{row['ratio']:.2f}×",
             f"{100 * row['share_of_peak']:.0f}%",
-        )
+        ]
+        if compared:
+            cells.append(f"{row['float32_seconds_per_epoch']:.2f}")
+            cells.append(f"{row['ratio_to_float32']:.2f}×")
+        made.add_row(*cells)
         if "layers" in row:
             layers = table(
                 "layer", "forward s", "backward s",

@@ -10,7 +10,6 @@ from penmark.errors import InputError
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
     from numpy.typing import NDArray
 
     from penmark.engine.native_model import NativeModel
@@ -126,7 +125,7 @@ def evaluate(
 
 def predict(
     model: keras.Model | NativeModel, x: Any, *, verbose: str | int = 0, **predict_arguments: Any
-) -> NDArray[np.float32]:
+) -> NDArray[Any]:
     """The model's outputs for given images, as `model.predict` gives them.
 
     Args:
@@ -136,7 +135,8 @@ def predict(
         **predict_arguments: `batch_size` and the others of `model.predict`.
 
     Returns:
-        float32, shape (n, *model.output_shape[1:]); for a classifier the probabilities.
+        float32, shape (n, *model.output_shape[1:]); for a classifier the probabilities. bfloat16
+        where the last layer's policy is `mixed_bfloat16`.
 
     Raises:
         DataError: the images do not fit the model.

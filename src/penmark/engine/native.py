@@ -365,7 +365,7 @@ def layer_times(
     return list(native.network.training_times())
 
 
-def predict(model: Any, x: NDArray[Any], *, batch_size: int | None = None) -> FloatArray:
+def predict(model: Any, x: NDArray[Any], *, batch_size: int | None = None) -> NDArray[Any]:
     """What `model.predict(x)` returns. Raises Unsupported, DataError."""
     return bind(model, for_training=False).predict(x, batch_size)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ml_dtypes import bfloat16
 from numpy.typing import NDArray
 
 from penmark.engine import _core, spec
@@ -144,9 +145,13 @@ class NativeModel:
             weights.setdefault(layer, []).append(self.network.get(number))
         return weights
 
-    def predict(self, x: NDArray[Any], batch_size: int | None = None) -> FloatArray:
-        """The model's output for each image, float32 of shape (n, *output shape)."""
-        return self.activations(x, self.model.output, batch_size)
+    def predict(self, x: NDArray[Any], batch_size: int | None = None) -> NDArray[Any]:
+        """The model's output for each image, shape (n, *output shape).
+
+        float32, or, as in Keras, bfloat16 where the last layer's policy is `mixed_bfloat16`.
+        """
+        out = self.activations(x, self.model.output, batch_size)
+        return out.astype(bfloat16) if self.model.output_layer.bfloat16 else out
 
     def activations(self, x: NDArray[Any], layer: str, batch_size: int | None = None) -> FloatArray:
         """What layer `layer` gives for each image, float32 of shape (n, *its output shape).
@@ -293,7 +298,15 @@ class NativeModel:
             apart = is_output or kind not in ("linear", "relu", "sigmoid", "tanh")
             fused = "linear" if apart else kind
             if isinstance(layer, spec.Dense):
-                x = net.dense(x, layer.units, layer.use_bias, fused, layer.trainable, layer.name)
+                x = net.dense(
+                    x,
+                    layer.units,
+                    layer.use_bias,
+                    fused,
+                    layer.trainable,
+                    layer.name,
+                    layer.bfloat16,
+                )
             else:
                 x = net.conv2d(
                     x,
@@ -305,6 +318,7 @@ class NativeModel:
                     fused,
                     layer.trainable,
                     layer.name,
+                    layer.bfloat16,
                 )
             self._own(layer.name, 2 if layer.use_bias else 1)
             if apart:
