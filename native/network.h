@@ -33,7 +33,7 @@ struct Training {
 
 class Network {
  public:
-  // threads: 0 = as many as the process may use; isa: see choose_kernels.
+  // threads: 0 = as many as the process may use and the work is worth; isa: see choose_kernels.
   Network(const Shape& input, int threads, const std::string& isa, bool guards);
 
   Graph& graph() { return graph_; }
@@ -70,6 +70,7 @@ class Network {
   void for_each_batch(const Run& run, Plan& plan, const Progress& progress, const Body& body);
 
   const Kernels& kernels_;
+  const bool chooses_threads_;
   ThreadPool pool_;
   bool guards_;
   Graph graph_;
