@@ -85,12 +85,18 @@ void Conv2DBf16::pack_weights(std::uint32_t* words) const {
   }
 }
 
-// Thread by thread a copy of its own, which a step pays with microseconds and saves a barrier.
-void Conv2DBf16::fwd(const Step& step, int thread) {
-  const Range images = share_of(step.n, thread, step.threads);
-  if (images.begin == images.end) return;
-  pack_weights(words_ + thread * w_size_);
-  for (std::int64_t n = images.begin; n < images.end; ++n) fwd_image(step, n, thread);
+// Thread by thread a copy of the weights of its own, which a step pays with microseconds and saves
+// a barrier.
+std::vector<Sweep> Conv2DBf16::fwd_sweeps() {
+  Sweep sweep;
+  sweep.prepare = [this](const Step& step, int thread) {
+    const Range images = share_of(step.n, thread, step.threads);
+    if (images.begin < images.end) pack_weights(words_ + thread * w_size_);
+  };
+  sweep.image = [this](const Step& step, std::int64_t n, int thread) {
+    fwd_image(step, n, thread);
+  };
+  return {sweep};
 }
 
 void Conv2DBf16::fwd_image(const Step& step, std::int64_t n, int thread) const {
@@ -198,12 +204,16 @@ void Conv2DBf16::bwd_d_image(int thread, float* dx) const {
                    false});  // beta = 0
 }
 
-void Conv2DBf16::bwd(const Step& step, int thread) {
-  prepare_bwd(step, thread);
-  const Range images = share_of(step.n, thread, step.threads);
-  for (std::int64_t n = images.begin; n < images.end; ++n) bwd_image(step, n, thread);
-  step.barrier.wait();
-  if (step.update != nullptr) update(step, thread);
+std::vector<Sweep> Conv2DBf16::bwd_sweeps() {
+  Sweep sweep;
+  sweep.prepare = [this](const Step& step, int thread) { prepare_bwd(step, thread); };
+  sweep.image = [this](const Step& step, std::int64_t n, int thread) {
+    bwd_image(step, n, thread);
+  };
+  sweep.end = [this](const Step& step, int thread) {
+    if (step.update != nullptr) update(step, thread);
+  };
+  return {sweep};
 }
 
 void Conv2DBf16::prepare_bwd(const Step& step, int thread) {

@@ -16,8 +16,8 @@ class Conv2DBf16 final : public Layer {
   Conv2DBf16(const Tensor& x, const Tensor& y, const ConvShape& shape, Param& weights, Param* bias,
              Activation activation, int threads, bool training, const Bf16Kernels& bf16,
              Arena& arena);
-  void fwd(const Step& step, int thread) override;
-  void bwd(const Step& step, int thread) override;
+  std::vector<Sweep> fwd_sweeps() override;
+  std::vector<Sweep> bwd_sweeps() override;
 
  private:
   void fwd_image(const Step& step, std::int64_t n, int thread) const;

@@ -34,7 +34,7 @@ struct Training {
 
 class Network {
  public:
-  // threads: 0 = as many as the process may use; isa: see choose_isa.
+  // threads: 0 = as many as the process may use and the work is worth; isa: see choose_isa.
   Network(const Shape& input, int threads, const std::string& isa, bool guards);
 
   Graph& graph() { return graph_; }
@@ -72,6 +72,7 @@ class Network {
 
   const Isa isa_;
   const Kernels& kernels_;
+  const bool chooses_threads_;
   ThreadPool pool_;
   bool guards_;
   Graph graph_;
