@@ -17,6 +17,7 @@ FLOORS: list[set[str]] = [
     {"data", "engine"},
     {"recipes"},
     {"report"},
+    {"reading"},
     {"runs"},
     {"terminal"},
     {"cli"},
