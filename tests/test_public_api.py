@@ -12,6 +12,7 @@ import penmark
 
 PUBLIC = {
     "Dataset", "Run", "accelerate", "evaluate", "fit", "load_data", "plot", "predict",
+    "read",
     "recipes", "__version__",
 }  # fmt: skip
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from penmark.engine import fit as fit
     from penmark.engine import predict as predict
     from penmark.engine.accelerate import accelerate as accelerate
+    from penmark.reading import read as read
     from penmark.report import figures as plot
     from penmark.runs import Run as Run
 
@@ -36,6 +37,7 @@ _EXPORTS: dict[str, tuple[str, str | None]] = {
     "load_data": ("penmark.data", "load_data"),
     "plot": ("penmark.report.figures", None),
     "predict": ("penmark.engine", "predict"),
+    "read": ("penmark.reading", "read"),
     "recipes": ("penmark.recipes", None),
 }
 
@@ -49,6 +51,7 @@ __all__ = [
     "load_data",
     "plot",
     "predict",
+    "read",
     "recipes",
 ]
 

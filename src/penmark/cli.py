@@ -338,6 +338,56 @@ def evaluate(
 
 
 @app.command()
+def read(
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE...", help="Photos, scans, screenshots, drawings.")
+    ],
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN|MODEL", help="Read with this model, not with penmark's own."),
+    ] = None,
+    json_file: JsonOption = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Draw boxes and labels on the picture; a folder where there are several.",
+        ),
+    ] = None,
+    show_prepared: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Draw the 28×28 images the network saw; a folder where there are several.",
+        ),
+    ] = None,
+) -> None:
+    """Read the handwritten digits in pictures."""
+    from penmark.data.progress import progress_bar
+    from penmark.reading.files import check_targets, read_files
+    from penmark.terminal import reading_text
+
+    check_targets(images, save, show_prepared)
+    documents = []
+    exit_code = 0
+    results = read_files(images, model=model, save=save, show_prepared=show_prepared)
+    with progress_bar("reading", len(images), enabled=len(images) > 3) as progress:
+        for result in results:
+            progress(len(documents) + 1)
+            documents.append(result.to_json())
+            exit_code = max(exit_code, result.exit_code)
+            if result.error is not None:
+                _say(f"penmark: {result.error}")
+            elif json_file != "-":
+                print(reading_text(result, alone=len(images) == 1), flush=True)
+                if len(images) == 1 and result.reading is not None and result.reading.note:
+                    _say(result.reading.note)
+    _write_json(documents, json_file)
+    if exit_code:
+        raise typer.Exit(exit_code)
+
+
+@app.command()
 def reproduce(
     data: DataOption = "mnist",
     recipe: Annotated[
