@@ -18,6 +18,7 @@ FLOORS: list[set[str]] = [
     {"recipes"},
     {"report"},
     {"runs"},
+    {"export"},
     {"terminal"},
     {"cli"},
 ]
