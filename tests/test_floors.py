@@ -19,6 +19,7 @@ FLOORS: list[set[str]] = [
     {"report"},
     {"reading"},
     {"runs"},
+    {"export"},
     {"terminal"},
     {"cli"},
 ]

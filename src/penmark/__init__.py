@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from penmark.engine.backend import prefer_installed_backend
 
 if TYPE_CHECKING:
+    from penmark import export as export
     from penmark import recipes as recipes
     from penmark.data import Dataset as Dataset
     from penmark.data import load_data as load_data
@@ -33,6 +34,7 @@ _EXPORTS: dict[str, tuple[str, str | None]] = {
     "Run": ("penmark.runs", "Run"),
     "accelerate": ("penmark.engine.accelerate", "accelerate"),
     "evaluate": ("penmark.engine", "evaluate"),
+    "export": ("penmark.export", None),
     "fit": ("penmark.engine", "fit"),
     "load_data": ("penmark.data", "load_data"),
     "plot": ("penmark.report.figures", None),
@@ -47,6 +49,7 @@ __all__ = [
     "__version__",
     "accelerate",
     "evaluate",
+    "export",
     "fit",
     "load_data",
     "plot",

@@ -337,6 +337,41 @@ def evaluate(
     _write_json(evaluation.to_json(), json_file)
 
 
+@app.command("export")
+def export_model(
+    target: Annotated[
+        Path, typer.Argument(metavar="RUN|MODEL", help="A run's folder or a .keras file.")
+    ],
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="FORM",
+            help="onnx (other programs), litert (phones) or web (a page that draws and reads).",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="The file, for web the folder; else beside the model."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier export.")
+    ] = False,
+    json_file: JsonOption = None,
+) -> None:
+    """A trained model for other programs, checked against the model's own answers."""
+    from penmark import export
+    from penmark.terminal import export_tables
+
+    forms = {"onnx": export.to_onnx, "litert": export.to_litert, "web": export.to_web}
+    if to not in forms:
+        raise InputError(f"--to must be one of {', '.join(forms)}; got {to!r}")
+    exported = forms[to](target, out, overwrite=overwrite)
+    if json_file != "-":
+        for part in export_tables(exported):
+            _results().print(part)
+    _write_json(exported.to_json(), json_file)
+
+
 @app.command()
 def read(
     images: Annotated[
@@ -368,7 +403,7 @@ def read(
     from penmark.terminal import reading_text
 
     check_targets(images, save, show_prepared)
-    documents = []
+    documents: list[dict[str, Any]] = []
     exit_code = 0
     results = read_files(images, model=model, save=save, show_prepared=show_prepared)
     with progress_bar("reading", len(images), enabled=len(images) > 3) as progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from penmark.report.wording import percent
 
 if TYPE_CHECKING:
     from penmark.data.dataset import Dataset
+    from penmark.export import Exported
     from penmark.port import Ported
     from penmark.reading.files import FileReading
     from penmark.reading.measurement import Measurement
@@ -254,6 +256,40 @@ def bench_tables(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
                 )
             parts.append(layers)
     return parts
+
+
+def export_tables(exported: Exported) -> list[Table | Text]:
+    """Where an export went, what it takes and gives, and how close its answers are."""
+    description = exported.description
+    names = {"onnx": "ONNX file", "litert": "LiteRT file", "web": "Web page"}
+    size = f"{exported.size_bytes / 1e6:.1f} MB"
+    shape = ", ".join(map(str, description.input_shape))
+    facts = table("", "")
+    facts.show_header = False
+    rows = [
+        ("takes", f"uint8 (batch, {shape}): raw pixels, 0 to 255"),
+        ("answers", _classes_in_short(description.class_names, description.class_names_known)),
+        (
+            "checked",
+            f"{exported.checked_images} images in {exported.checked_with}: largest difference "
+            f"from the model's own answers {exported.largest_difference:.1e}",
+        ),
+    ]
+    if exported.form == "web":
+        rows.append(("model card", str(exported.path / "MODEL_CARD.md")))
+        rows.append(
+            ("look at it", shlex.join(["python", "-m", "http.server", "-d", str(exported.path)]))
+        )
+    else:
+        rows.append(("model card", f"{exported.path}.md, and inside the file"))
+    for name, value in rows:
+        facts.add_row(Text(name), Text(value, overflow="fold"))
+    return [Text(f"{names[exported.form]} {exported.path}  {size}", style="bold"), facts]
+
+
+def _classes_in_short(names: Sequence[str], known: bool) -> str:
+    shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+    return shown if known else f"{shown} (numbered: the file names no classes)"
 
 
 def examples_as_text(dataset: Dataset, console: Console, *, rows: int = 3) -> list[Text]:

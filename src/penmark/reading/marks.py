@@ -113,8 +113,8 @@ def _mark(ink: Ink, labels: NDArray[np.int32], number: int, box: tuple[slice, sl
     darkness = float(values[own].mean())
     outline = own & ~inner
     if min(values.shape) > 1:
-        down_slope, across_slope = np.gradient(values)
-        rising = np.hypot(down_slope[outline], across_slope[outline])
+        down_slope, across_slope = (np.gradient(values, axis=axis)[outline] for axis in (0, 1))
+        rising = np.hypot(down_slope, across_slope)
         sharpness = float(np.median(rising)) / max(darkness, 1e-6)
     else:
         sharpness = 1.0
