@@ -24,7 +24,8 @@ def test_a_bad_file_does_not_stop_the_rest(tmp_path, page_of):
     assert "cannot be read" in documents[0]["error"] and documents[0]["digits"] == []
     assert documents[1]["text"] == "31" and documents[1]["error"] is None
     assert {"label", "probability", "runner_up", "box", "line"} == set(documents[1]["digits"][0])
-    assert Image.open(drawn / "good.png").size == Image.open(good).size
+    with Image.open(drawn / "good.png") as marked, Image.open(good) as original:
+        assert marked.size == original.size
     assert (tmp_path / "prepared" / "good-prepared.png").is_file()
     assert not (drawn / "bad.png").exists()
 

@@ -17,6 +17,8 @@ _EIGHT = np.ones((3, 3), bool)
 _MOST_MARKS = 600
 # Where the ground under ink loses this share of its brightness, there ends a sheet; under something
 # long a smaller share is enough.
+# Pictures up to this size show one digit, and no sheet with edges.
+_ONE_DIGIT_PX = 64
 _EDGE, _LONG_EDGE = 0.16, 0.08
 
 
@@ -142,7 +144,8 @@ def digit_marks(marks: list[Mark], shape: tuple[int, int]) -> list[Mark]:
         marks: as from `find_marks`.
         shape: height and width of the picture.
     """
-    marks = [mark for mark in marks if mark.edge < _EDGE and not _is_edge(mark, shape)]
+    if max(shape) > _ONE_DIGIT_PX:
+        marks = [mark for mark in marks if mark.edge < _EDGE and not _is_edge(mark, shape)]
     marks = [mark for mark in marks if not _is_frame(mark, marks, shape)]
     if not marks:
         return []

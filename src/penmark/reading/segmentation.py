@@ -184,7 +184,7 @@ def _paths(mark: Mark, height: float) -> list[NDArray[np.int64]]:
     if mark.width < 0.35 * size or count < 1:
         return []
     shrink = max(1, mark.height // 48)
-    cost = _pooled(mark.ink.astype(np.float32) / 255, shrink)
+    cost = _pooled((mark.ink / 255).astype(np.float32), shrink)
     found: list[tuple[float, NDArray[np.int64]]] = []
     for center in np.linspace(margin, mark.width - margin, count):
         reach = 0.22 * size
