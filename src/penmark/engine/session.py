@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penmark.engine import Augment
 from penmark.engine.backend import keras
 from penmark.engine.inputs import check_images, prepare_labels
 from penmark.engine.progress import TrainingProgress
@@ -63,6 +64,23 @@ def checked_labels(model: Any, x: NDArray[Any], y: Any) -> NDArray[Any]:
     if y is None:
         raise DataError("there are no labels: give y, one label for each image")
     return prepare_labels(model, np.asarray(y), len(x))
+
+
+def augmented(
+    augment: Augment, x: NDArray[Any], y: NDArray[Any], seed: int, epoch: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The images and labels that `augment` makes of `x` and `y` for an epoch.
+
+    Raises:
+        DataError: they have other shapes than what they were made of.
+    """
+    images, labels = augment(x, y, seed, epoch)
+    if images.shape != x.shape or labels.shape != y.shape:
+        raise DataError(
+            f"augment made images {images.shape} and labels {labels.shape} of images {x.shape} "
+            f"and labels {y.shape}; it must keep the shapes"
+        )
+    return images, labels
 
 
 Split = tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]
