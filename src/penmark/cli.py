@@ -182,7 +182,8 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Argument(
-            metavar="RECIPE", help="perceptron, softmax, mlp-relu, mlp-dropout, mlp-sigmoid or cnn."
+            metavar="RECIPE",
+            help="perceptron, softmax, mlp-relu, mlp-dropout, mlp-sigmoid, cnn, quick or reader.",
         ),
     ] = None,
     data: DataOption = "mnist",
@@ -194,13 +195,16 @@ def train(
     optimizer: Annotated[
         str | None, typer.Option(help="sgd, rmsprop, adagrad, adadelta, adam or adamw.")
     ] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Instead of Keras's default.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Instead of the recipe's, or Keras's default.")
+    ] = None,
     schedule: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="How the learning rate changes: constant, cosine, exponential or plateau."
+            help="How the learning rate changes: constant, cosine, one-cycle, exponential or "
+            "plateau."
         ),
-    ] = "constant",
+    ] = None,
     early_stopping: Annotated[
         int | None,
         typer.Option(metavar="EPOCHS", help="Stop after so many epochs without a lower loss."),
@@ -446,7 +450,7 @@ def reproduce(
     from penmark.runs.reproduce import markdown_table, reproduce
     from penmark.terminal import reproduce_table
 
-    chosen = [recipes.get(name).name for name in recipe or recipes.names()]
+    chosen = [recipes.get(name).name for name in recipe or recipes.published()]
     dataset = _load(data, None, "auto")
     rows = list(reproduce(chosen, data, dataset=dataset, seed=seed, out=out, announce=_say))
     if json_file != "-":
@@ -480,7 +484,7 @@ def bench(
 
     if against != "keras":
         raise InputError(f"--against must be keras; got {against!r}")
-    trained = [name for name in recipes.names() if recipes.get(name).fit is None]
+    trained = [name for name in recipes.published() if recipes.get(name).fit is None]
     dataset = _load(data, None, "auto")
     rows = list(
         bench(

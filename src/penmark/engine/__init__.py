@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from penmark.errors import InputError
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
 Engine = Literal["auto", "native", "keras"]
 ENGINES: tuple[Engine, ...] = ("auto", "native", "keras")
 LossFrom = Literal["logits", "probabilities"]
+# (images, labels, seed, epoch) -> images, labels
+Augment = Callable[[Any, Any, int, int], tuple[Any, Any]]
 
-__all__ = ["ENGINES", "Engine", "LossFrom", "check_engine", "evaluate", "fit", "predict"]
+__all__ = ["ENGINES", "Augment", "Engine", "LossFrom", "check_engine", "evaluate", "fit", "predict"]
 
 
 def fit(
@@ -30,6 +33,7 @@ def fit(
     loss_from: LossFrom = "logits",
     seed: int | None = None,
     verbose: str | int = "auto",
+    augment: Augment | None = None,
     **fit_arguments: Any,
 ) -> keras.callbacks.History:
     """Train a compiled model, as `model.fit` would, and return the same `History`.
@@ -54,6 +58,11 @@ def fit(
         seed: makes the run repeatable; None draws one from NumPy's global generator, which
             `keras.utils.set_random_seed` sets.
         verbose: "auto" or 1 for a live line, 2 for one line an epoch, 0 for silence.
+        augment: (images, labels, seed, epoch) -> the images and labels of that epoch, as many and
+            of the same shape: called at the beginning of every epoch with the images to train on
+            (not those held out for validation) and their labels as the loss wants them. What it
+            does should depend on its four arguments alone, so that a training can be repeated and
+            resumed. None trains on the same images every epoch.
         **fit_arguments: `batch_size`, `epochs`, `callbacks`, `validation_split`,
             `validation_data`, `shuffle`, `class_weight`, `sample_weight`, `initial_epoch` and the
             others of `model.fit`.
@@ -70,6 +79,10 @@ def fit(
     from penmark.engine.inputs import check_compiled
 
     check_compiled(model)
+    if augment is not None:
+        if not hasattr(x, "dtype"):
+            raise InputError(f"augment needs images in an array; got {type(x).__name__}")
+        fit_arguments["augment"] = augment
     chosen, reason = choose_engine(model, engine, x, fit_arguments | {"loss_from": loss_from})
     if reason is not None and verbose != 0:
         say_once(f"Training through Keras: {reason}")
