@@ -404,7 +404,6 @@ def read(
     """Read the handwritten digits in pictures."""
     from penmark.data.progress import progress_bar
     from penmark.reading.files import check_targets, read_files
-    from penmark.terminal import reading_text
 
     check_targets(images, save, show_prepared)
     documents: list[dict[str, Any]] = []
@@ -418,7 +417,7 @@ def read(
             if result.error is not None:
                 _say(f"penmark: {result.error}")
             elif json_file != "-":
-                print(reading_text(result, alone=len(images) == 1), flush=True)
+                print(result.to_text(alone=len(images) == 1), flush=True)
                 if len(images) == 1 and result.reading is not None and result.reading.note:
                     _say(result.reading.note)
     _write_json(documents, json_file)

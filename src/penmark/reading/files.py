@@ -33,6 +33,14 @@ class FileReading:
     error: str | None = None
     exit_code: int = 0
 
+    def to_text(self, *, alone: bool) -> str:
+        """Its lines as they stand, or all in one line after the file's name."""
+        if self.reading is None:
+            return ""
+        if alone:
+            return self.reading.text
+        return f"{self.file}: {' / '.join(self.reading.lines) or self.reading.note}"
+
     def to_json(self) -> dict[str, Any]:
         """As `penmark read --json` writes it: "error" is null for a file that was read."""
         document: dict[str, Any] = {"text": "", "lines": [], "digits": []}
