@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
+INSTALLED_DOCS := $(VENV)/.installed-docs
 DEMO := demo
 PEERS := jax tensorflow torch sklearn onnxruntime
 BENCH :=
 
-.PHONY: help setup demo test lint format sanitize bench-peers clean
+.PHONY: help setup demo docs test lint format sanitize bench-peers clean
 
 help:
 	@echo "make demo    set penmark up, train on the bundled digits, evaluate, write the report"
@@ -17,7 +18,8 @@ help:
 	@echo "make format  let ruff format the code"
 	@echo "make sanitize  the core under AddressSanitizer, UBSan and ThreadSanitizer"
 	@echo "make bench-peers  set the peers up and compare with them: benchmarks/README.md"
-	@echo "make clean   remove the environment and the demo's run"
+	@echo "make docs    build the documentation site, offline, into build/docs/site"
+	@echo "make clean   remove the environment, the demo's run and the site"
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -30,11 +32,20 @@ $(INSTALLED_DEV): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 
+$(INSTALLED_DOCS): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	@touch $@
+
 setup: $(INSTALLED)
 
 demo: $(INSTALLED)
 	$(BIN)/penmark train mlp-dropout --data digits --epochs 30 --validation-split 0.1 \
 		--seed 0 --out $(DEMO) --overwrite
+
+# Runs the lessons, and keeps their outputs until their code changes.
+docs: $(INSTALLED_DOCS)
+	$(BIN)/python -m sphinx -b html -q -W --keep-going -c docs/site -d build/docs/doctrees . build/docs/site
+	@echo "build/docs/site/index.html"
 
 # Four quick parallel workers would fight for two cores; two keep both busy.
 test: $(INSTALLED_DEV)
@@ -83,4 +94,4 @@ benchmarks/.venv-%/.installed: benchmarks/requirements-%.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO) benchmarks/.venv-*
+	rm -rf $(VENV) $(DEMO) build/docs benchmarks/.venv-*
