@@ -53,11 +53,10 @@ def new_figure(
     """
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    engine = (
-        ConstrainedLayoutEngine(w_pad=0.13, h_pad=0.13, wspace=0.02, hspace=0.02)
-        if layout == "constrained"
-        else None
-    )
+    # "none" and not None, which would ask the user's style sheet.
+    engine: ConstrainedLayoutEngine | Literal["none"] = "none"
+    if layout == "constrained":
+        engine = ConstrainedLayoutEngine(w_pad=0.13, h_pad=0.13, wspace=0.02, hspace=0.02)
     size = (width, height)
     if "matplotlib.pyplot" in sys.modules and not _detached.get():
         from matplotlib import pyplot
