@@ -76,8 +76,6 @@ def check_session(lesson: str, session: Session) -> None:
 
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_runs_on_the_bundled_digits(lesson: str, run_lesson: Run) -> None:
-    if lesson == "08-your-own-digits":
-        pytest.importorskip("penmark.reading.reader", reason="penmark.read is not there")
     session = run_lesson(lesson, None)
     check_session(lesson, session)
     assert "digits: " in session.printed

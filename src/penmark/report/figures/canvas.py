@@ -54,7 +54,7 @@ def new_figure(
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     # "none" and not None, which would ask the user's style sheet.
-    engine: ConstrainedLayoutEngine | Literal["none"] = "none"
+    engine: Any = "none"  # which matplotlib takes, though its types do not say so
     if layout == "constrained":
         engine = ConstrainedLayoutEngine(w_pad=0.13, h_pad=0.13, wspace=0.02, hspace=0.02)
     size = (width, height)
