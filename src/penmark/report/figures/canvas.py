@@ -10,7 +10,7 @@ import contextlib
 import contextvars
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from penmark.report.figures.theme import Theme
 from penmark.report.wording import plain
