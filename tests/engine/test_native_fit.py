@@ -117,6 +117,17 @@ def test_dropout_and_augmentation_train_and_rest_in_evaluation():
     assert losses[-1] < losses[0]
 
 
+def test_what_a_call_said_of_training_is_overruled_by_fit_and_predict_as_in_keras():
+    image = L.Input((6, 6, 1))
+    x = L.RandomTranslation(0.4, 0.4)(L.Rescaling(1 / 255)(image))  # Keras writes training=True
+    x = L.Flatten()(L.Dropout(0.5)(x, training=True))
+    model = keras.Model(image, L.Dense(10, "softmax")(x))
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
+    assert native.unsupported_reason(model) is None
+    x, _ = data()
+    np.testing.assert_allclose(native.predict(model, x), model.predict(x, verbose=0), atol=1e-5)
+
+
 def test_activations_are_those_of_keras():
     model = small()
     x, _ = data()

@@ -43,7 +43,8 @@ def residual():
     image = L.Input((8, 8, 3))
     x = L.Conv2D(8, 3, padding="same", use_bias=False)(L.Rescaling(1 / 255)(image))
     x = L.ReLU()(L.BatchNormalization(momentum=0.9)(x))
-    y = L.BatchNormalization()(L.Conv2D(8, 3, padding="same", use_bias=False)(x))
+    y = L.Conv2D(8, 3, padding="same", use_bias=False)(x)
+    y = L.BatchNormalization()(y, training=False)  # `fit` overrules it, also in Keras
     y = L.Activation("gelu")(L.Add()([x, y]))
     y = L.GlobalAveragePooling2D()(L.AveragePooling2D(3, 2, padding="same")(y))
     return keras.Model(image, L.Softmax()(L.Dense(10)(y)))

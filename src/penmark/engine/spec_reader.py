@@ -101,9 +101,10 @@ def _inbound(entry: Config) -> list[str]:
         raise Unsupported(f"the layer {entry['name']!r}, which is used more than once")
     names: list[str] = []
     for node in nodes:
-        if any(value is not None for key, value in node.get("kwargs", {}).items() if key != "mask"):
-            if set(node["kwargs"]) - {"mask", "training"} or node["kwargs"].get("training"):
-                raise Unsupported(f"arguments in the call of the layer {entry['name']!r}")
+        given = {key for key, value in node.get("kwargs", {}).items() if value is not None}
+        # fit, evaluate and predict say themselves whether they train, whatever the call said.
+        if given - {"mask", "training"}:
+            raise Unsupported(f"arguments in the call of the layer {entry['name']!r}")
         _collect_tensors(node.get("args", []), names)
     return names
 
