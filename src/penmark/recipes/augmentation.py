@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from penmark.engine import Augment
 
 # Of every epoch's images, the share made non-digits; of the digits, the share varied mildly.
-NON_DIGITS = 1 / 8
+NON_DIGITS = 1 / 6
 MILDLY = 0.4
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from penmark.data.preparation import CENTER, SIDE
 from penmark.recipes.strokes import draw
+from penmark.recipes.typeset import glyphs
 
 FloatArray = NDArray[np.float32]
 UInt8Array = NDArray[np.uint8]
@@ -58,7 +59,8 @@ _GRID = np.array(
 def make(
     count: int, images: UInt8Array, labels: Int64Array, rng: np.random.Generator
 ) -> UInt8Array:
-    """Images of things that are no digits, all kinds in equal parts, in random order.
+    """Images of things that are no digits in random order: a third printed letters, the other
+    kinds in equal parts.
 
     Args:
         count: how many.
@@ -70,9 +72,9 @@ def make(
         uint8, shape (count, 28, 28), light on black.
     """
     made = np.zeros((count, SIDE, SIDE), np.float32)
-    kinds = rng.permutation(np.arange(count) % len(KINDS))
-    for number, kind in enumerate(KINDS.values()):
-        chosen = np.flatnonzero(kinds == number)
+    kinds = rng.permutation(np.resize(_MIX, count))
+    for name, kind in KINDS.items():
+        chosen = np.flatnonzero(kinds == name)
         made[chosen] = kind(len(chosen), images, labels, rng)
     pixels: UInt8Array = np.clip(made + 0.5, 0, 255).astype(np.uint8)
     return pixels
@@ -88,6 +90,13 @@ def _letters(
     strokes = alphabet[rng.integers(0, len(alphabet), count)]
     strokes += rng.normal(0, 0.8, strokes.shape).astype(np.float32)
     return 255 * draw(strokes, _pens(count, rng))
+
+
+def _typeset(
+    count: int, images: UInt8Array, labels: Int64Array, rng: np.random.Generator
+) -> FloatArray:
+    """Printed letters and signs."""
+    return glyphs()[rng.integers(0, len(glyphs()), count)].astype(np.float32)
 
 
 def _scribbles(
@@ -231,6 +240,7 @@ def _pens(count: int, rng: np.random.Generator) -> FloatArray:
 
 KINDS: Mapping[str, Maker] = {
     "letters": _letters,
+    "typeset": _typeset,
     "scribbles": _scribbles,
     "lines": _lines,
     "blobs": _blobs,
@@ -240,3 +250,5 @@ KINDS: Mapping[str, Maker] = {
     "pairs": _pairs,
     "mergers": _mergers,
 }
+# Text stands beside digits more often than all the rest.
+_MIX = (*KINDS, *("typeset",) * 3)

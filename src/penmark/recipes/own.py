@@ -49,12 +49,13 @@ def _reader(image_shape: tuple[int, ...], num_classes: int) -> Any:
         image_shape,
         num_classes,
         [
-            layers.Conv2D(16, 3, activation="relu", name="conv_1"),
-            *_normalized_conv(2, 32, 3, strides=2),
+            layers.Conv2D(32, 3, activation="relu", name="conv_1"),
+            *_normalized_conv(2, 32, 3),
+            layers.MaxPooling2D(2, name="pool_1"),
             *_normalized_conv(3, 64, 3),
             *_normalized_conv(4, 64, 3),
-            *_normalized_conv(5, 96, 3),
-            layers.MaxPooling2D(2, name="pool"),
+            *_normalized_conv(5, 128, 3),
+            layers.MaxPooling2D(2, name="pool_2"),
             layers.Flatten(name="flatten"),
             layers.Dropout(0.2, name="dropout"),
             layers.Dense(128, activation="relu", name="dense"),
@@ -95,7 +96,7 @@ OWN = (
     ),
     Recipe(
         name="reader",
-        network="Conv 16 3×3 relu, Conv 32 3×3 stride 2, (Conv 64 3×3) twice, Conv 96 3×3, "
+        network="Conv 32 3×3 relu, Conv 32 3×3, MaxPool 2, (Conv 64 3×3) twice, Conv 128 3×3, "
         "MaxPool 2, Dropout 0.2, Dense 128 relu, Dense 10 softmax; batch normalization and relu "
         "after all convolutions but the first",
         make_network=_reader,
@@ -103,7 +104,7 @@ OWN = (
         learning_rate=0.003,
         schedule="one-cycle",
         batch_size=128,
-        epochs=20,
+        epochs=30,
         validation_split=0.02,
         pixels="0-1",
         smallest_image_px=19,
