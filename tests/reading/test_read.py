@@ -201,9 +201,10 @@ def test_the_edge_of_a_sheet_is_no_digit(page):
     assert lines_of(desk) == LINES
 
 
-@pytest.mark.parametrize("value", [0, 128, 255])
-def test_an_empty_page_says_so(value):
-    reading = read(np.full((200, 300), value, np.uint8))
+@pytest.mark.parametrize("shape", [(28, 28), (240, 1200)])
+@pytest.mark.parametrize("value", [0, 128, 240, 255])
+def test_an_empty_page_says_so(value, shape):
+    reading = read(np.full(shape, value, np.uint8))
     assert (reading.text, reading.lines, reading.digits) == ("", (), ())
     assert reading.note == "nothing like a digit was found"
 

@@ -158,6 +158,8 @@ def digit_marks(marks: list[Mark], shape: tuple[int, int]) -> list[Mark]:
         for mark in marks
         if mark.darkness > 0.35 * darkness and mark.sharpness > 0.35 * sharpness
     ]
+    if not marks:
+        return []
     height = usual_height([mark for mark in marks if mark.edge < _LONG_EDGE] or marks)
     return [
         mark

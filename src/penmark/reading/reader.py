@@ -74,30 +74,47 @@ def _read_ink(picture: Picture, light: bool, classifier: Classifier) -> list[lis
 
 
 def _text_apart(row: list[Digit]) -> list[Digit]:
-    """Where much of a line is no digit it is letters, and what resembles digits there is none."""
-    others = sum(digit.reason is not None for digit in row)
-    if others < 3 or others < 0.34 * len(row):
-        return row
-    return [
-        dataclasses.replace(digit, label=NO_DIGIT, reason="it stands among letters or scribble")
-        if digit.reason is None
-        else digit
-        for digit in row
-    ]
+    """Where much of a phrase is no digit it is letters, and what resembles digits there is none."""
+    judged: list[Digit] = []
+    for phrase in _phrases(row):
+        others = sum(digit.reason is not None for digit in phrase)
+        if others >= max(3, 0.34 * len(phrase)) or others >= max(2, 0.5 * len(phrase)):
+            phrase = [
+                dataclasses.replace(
+                    digit, label=NO_DIGIT, reason="it stands among letters or scribble"
+                )
+                if digit.reason is None
+                else digit
+                for digit in phrase
+            ]
+        judged += phrase
+    return judged
+
+
+def _phrases(row: list[Digit]) -> list[list[Digit]]:
+    """A line's digits, parted where `_text` puts a space."""
+    phrases: list[list[Digit]] = []
+    height = _usual_height(row)
+    for digit in row:
+        if phrases and _gap(phrases[-1][-1], digit) <= _WORD_GAP * height:
+            phrases[-1].append(digit)
+        else:
+            phrases.append([digit])
+    return phrases
 
 
 def _without_stray(rows: list[list[Digit]]) -> list[list[Digit]]:
     """Leave out what is no digit and stands beside none, unless there is nothing else."""
     if not any(digit.reason is None for row in rows for digit in row):
         return [row for row in rows if row]
-    usual = float(np.median([digit.box[3] for row in rows for digit in row if not digit.reason]))
+    usual = _usual_height([digit for row in rows for digit in row if not digit.reason])
     kept = []
     for row in rows:
         digits = [digit for digit in row if digit.reason is None]
         # Alone and far larger than all others stands a shadow or an edge, not a digit.
         if not digits or (len(digits) == 1 and digits[0].box[3] > 1.8 * usual):
             continue
-        height = float(np.median([digit.box[3] for digit in digits]))
+        height = _usual_height(digits)
         kept.append(
             [
                 digit
@@ -116,6 +133,10 @@ def _gap(one: Digit, other: Digit) -> int:
     """Pixels between two boxes from left to right."""
     first, second = sorted((one.box, other.box))
     return second[0] - first[0] - first[2]
+
+
+def _usual_height(digits: list[Digit]) -> float:
+    return float(np.median([digit.box[3] for digit in digits])) if digits else 0.0
 
 
 def _weight(rows: list[list[Digit]]) -> float:
@@ -167,9 +188,4 @@ def _reading(rows: list[list[Digit]], picture: Picture) -> Reading:
 
 
 def _text(row: list[Digit]) -> str:
-    height = float(np.median([digit.box[3] for digit in row]))
-    text = row[0].label
-    for left, right in zip(row, row[1:], strict=False):
-        gap = right.box[0] - (left.box[0] + left.box[2])
-        text += (" " if gap > _WORD_GAP * height else "") + right.label
-    return text
+    return " ".join("".join(digit.label for digit in phrase) for phrase in _phrases(row))
