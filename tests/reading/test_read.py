@@ -6,13 +6,15 @@ import io
 import subprocess
 import sys
 from importlib import resources
+from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 import penmark
 from penmark.errors import DataError, ModelError
@@ -207,6 +209,22 @@ def test_an_empty_page_says_so(value, shape):
     reading = read(np.full(shape, value, np.uint8))
     assert (reading.text, reading.lines, reading.digits) == ("", (), ())
     assert reading.note == "nothing like a digit was found"
+
+
+@pytest.mark.parametrize("typeface", ["DejaVuSans", "STIXGeneral", "cmss10"])
+@pytest.mark.parametrize("size", [28, 48])
+def test_printed_text_is_no_row_of_digits(page, typeface, size):
+    """Two of the typefaces the network never saw; the handwriting under the text is still read."""
+    sheet = np.full((page.shape[0] + 200, 1000), 250, np.uint8)
+    sheet[200:, : page.shape[1]] = page
+    picture = Image.fromarray(sheet)
+    font = ImageFont.truetype(
+        Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{typeface}.ttf", size
+    )
+    ink = ImageDraw.Draw(picture)
+    ink.text((60, 30), "Please enter the amount and the", font=font, fill=30)
+    ink.text((60, 110), "number of your own account here", font=font, fill=30)
+    assert tuple(line for line in lines_of(picture) if set(line) - {"?", " "}) == LINES
 
 
 def test_the_first_of_several_frames_is_read(page):

@@ -12,7 +12,7 @@ from penmark.reading.ink import find_ink, light_share
 from penmark.reading.layout import Line, find_lines
 from penmark.reading.marks import Mark, digit_marks, find_marks
 from penmark.reading.picture import Picture, open_picture
-from penmark.reading.results import NO_DIGIT, Digit, Reading
+from penmark.reading.results import NO_DIGIT, Box, Digit, Reading
 from penmark.reading.ruling import without_ruling
 from penmark.reading.segmentation import Candidate, read_lines
 
@@ -70,51 +70,56 @@ def _read_ink(picture: Picture, light: bool, classifier: Classifier) -> list[lis
     lines = find_lines(marks)
     rows = read_lines(lines, classifier)
     kept = [_digits_of(line, row, picture) for line, row in zip(lines, rows, strict=True)]
-    return _without_stray([_text_apart(row) for row in kept])
+    return _without_stray(kept)
 
 
-def _text_apart(row: list[Digit]) -> list[Digit]:
-    """Where much of a phrase is no digit it is letters, and what resembles digits there is none."""
-    judged: list[Digit] = []
-    for phrase in _phrases(row):
-        others = sum(digit.reason is not None for digit in phrase)
-        if others >= max(3, 0.34 * len(phrase)) or others >= max(2, 0.5 * len(phrase)):
-            phrase = [
-                dataclasses.replace(
-                    digit, label=NO_DIGIT, reason="it stands among letters or scribble"
-                )
-                if digit.reason is None
-                else digit
-                for digit in phrase
+def _reasons(row: list[Candidate]) -> list[str | None]:
+    """For each candidate of a line why it is no digit, or None.
+
+    Where much of a phrase is no digit, or was cut from what is as narrow as one, it is letters, and
+    what resembles digits there is none.
+    """
+    reasons: list[str | None] = [
+        None if candidate.probability >= LEAST_PROBABILITY else "it resembles no digit"
+        for candidate in row
+    ]
+    for phrase in _phrases([candidate.mark.box for candidate in row]):
+        doubtful = sum(
+            reason is not None or candidate.of_narrow
+            for candidate, reason in zip(row[phrase], reasons[phrase], strict=True)
+        )
+        others = sum(reason is not None for reason in reasons[phrase])
+        if doubtful >= max(3, 0.34 * len(row[phrase])) or others >= max(2, 0.5 * len(row[phrase])):
+            reasons[phrase] = [
+                reason or "it stands among letters or scribble" for reason in reasons[phrase]
             ]
-        judged += phrase
-    return judged
+    return reasons
 
 
-def _phrases(row: list[Digit]) -> list[list[Digit]]:
-    """A line's digits, parted where `_text` puts a space."""
-    phrases: list[list[Digit]] = []
-    height = _usual_height(row)
-    for digit in row:
-        if phrases and _gap(phrases[-1][-1], digit) <= _WORD_GAP * height:
-            phrases[-1].append(digit)
-        else:
-            phrases.append([digit])
-    return phrases
+def _phrases(boxes: list[Box]) -> list[slice]:
+    """A line's boxes, in order, parted where `_text` puts a space."""
+    if not boxes:
+        return []
+    widest = _WORD_GAP * _usual_height(boxes)
+    starts = [0]
+    for place, (left, right) in enumerate(zip(boxes, boxes[1:], strict=False), 1):
+        if _gap(left, right) > widest:
+            starts.append(place)
+    return [slice(start, end) for start, end in zip(starts, [*starts[1:], len(boxes)], strict=True)]
 
 
 def _without_stray(rows: list[list[Digit]]) -> list[list[Digit]]:
     """Leave out what is no digit and stands beside none, unless there is nothing else."""
     if not any(digit.reason is None for row in rows for digit in row):
         return [row for row in rows if row]
-    usual = _usual_height([digit for row in rows for digit in row if not digit.reason])
+    usual = _usual_height([digit.box for row in rows for digit in row if not digit.reason])
     kept = []
     for row in rows:
         digits = [digit for digit in row if digit.reason is None]
         # Alone and far larger than all others stands a shadow or an edge, not a digit.
         if not digits or (len(digits) == 1 and digits[0].box[3] > 1.8 * usual):
             continue
-        height = _usual_height(digits)
+        height = _usual_height([digit.box for digit in digits])
         kept.append(
             [
                 digit
@@ -122,21 +127,21 @@ def _without_stray(rows: list[list[Digit]]) -> list[list[Digit]]:
                 if digit.reason is None
                 or (
                     0.6 * height < digit.box[3] < 1.7 * height
-                    and any(_gap(digit, other) < 1.5 * height for other in digits)
+                    and any(_gap(digit.box, other.box) < 1.5 * height for other in digits)
                 )
             ]
         )
     return kept
 
 
-def _gap(one: Digit, other: Digit) -> int:
+def _gap(one: Box, other: Box) -> int:
     """Pixels between two boxes from left to right."""
-    first, second = sorted((one.box, other.box))
+    first, second = sorted((one, other))
     return second[0] - first[0] - first[2]
 
 
-def _usual_height(digits: list[Digit]) -> float:
-    return float(np.median([digit.box[3] for digit in digits])) if digits else 0.0
+def _usual_height(boxes: list[Box]) -> float:
+    return float(np.median([box[3] for box in boxes])) if boxes else 0.0
 
 
 def _weight(rows: list[list[Digit]]) -> float:
@@ -145,19 +150,21 @@ def _weight(rows: list[list[Digit]]) -> float:
 
 
 def _digits_of(line: Line, row: list[Candidate], picture: Picture) -> list[Digit]:
+    row = [
+        candidate
+        for candidate in row
+        if max(candidate.mark.height, candidate.mark.width) >= 0.4 * line.height
+        and candidate.mark.height >= 0.28 * line.height
+    ]
     digits = []
-    for candidate in row:
-        mark = candidate.mark
-        if max(mark.height, mark.width) < 0.4 * line.height or mark.height < 0.28 * line.height:
-            continue
-        reason = None if candidate.probability >= LEAST_PROBABILITY else "it resembles no digit"
+    for candidate, reason in zip(row, _reasons(row), strict=True):
         first, second = np.argsort(-candidate.probabilities, kind="stable")[:2]
         digits.append(
             Digit(
                 label=str(first) if reason is None else NO_DIGIT,
                 probability=candidate.probability,
                 runner_up=str(second),
-                box=_box(mark, picture),
+                box=_box(candidate.mark, picture),
                 line=0,
                 reason=reason,
                 probabilities=candidate.probabilities,
@@ -167,7 +174,7 @@ def _digits_of(line: Line, row: list[Candidate], picture: Picture) -> list[Digit
     return digits
 
 
-def _box(mark: Mark, picture: Picture) -> tuple[int, int, int, int]:
+def _box(mark: Mark, picture: Picture) -> Box:
     """The mark's box in pixels of the original."""
     across, down = picture.scale
     left, top = int(mark.x * across), int(mark.y * down)
@@ -188,4 +195,5 @@ def _reading(rows: list[list[Digit]], picture: Picture) -> Reading:
 
 
 def _text(row: list[Digit]) -> str:
-    return " ".join("".join(digit.label for digit in phrase) for phrase in _phrases(row))
+    phrases = _phrases([digit.box for digit in row])
+    return " ".join("".join(digit.label for digit in row[phrase]) for phrase in phrases)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 # The label of what stands where a digit could stand and is none.
 NO_DIGIT = "?"
+# x, y, width and height.
+Box = tuple[int, int, int, int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Digit:
     label: str
     probability: float
     runner_up: str
-    box: tuple[int, int, int, int]
+    box: Box
     line: int
     reason: str | None
     probabilities: NDArray[np.float32] = dataclasses.field(repr=False)

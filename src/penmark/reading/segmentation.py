@@ -33,6 +33,7 @@ _MOST_TOGETHER = 5  # pieces that make one digit
 # In line heights.
 _WIDEST_DIGIT = 1.35
 _WIDEST_GAP = 0.28
+_NARROW = 1.0
 # What one more digit must bring, in probability for one line height of ink.
 _PRICE_OF_A_CUT = 0.12
 # Writing that runs up or down more than this is turned level before it is read.
@@ -47,11 +48,14 @@ class Candidate:
         mark: its ink.
         prepared: uint8, shape (28, 28).
         probabilities: float32, shape (10,).
+        of_narrow: it was cut from a mark no wider than one digit: from digits that stand very
+            close, or from a letter.
     """
 
     mark: Mark
     prepared: UInt8Array
     probabilities: FloatArray
+    of_narrow: bool = False
 
     @property
     def probability(self) -> float:
@@ -289,6 +293,18 @@ def _best(
     found = []
     after = len(pieces)
     while after > 0:
-        found.append(read[chosen[after]])
-        after = runs[chosen[after]][0]
+        first = runs[chosen[after]][0]
+        of_narrow = _is_cut_from_narrow(pieces, first, after, height)
+        found.append(dataclasses.replace(read[chosen[after]], of_narrow=of_narrow))
+        after = first
     return found[::-1]
+
+
+def _is_cut_from_narrow(pieces: list[_Piece], first: int, after: int, height: float) -> bool:
+    """Whether a run holds a part, not all, of a mark no wider than a digit."""
+    for whole in {piece.whole for piece in pieces[first:after]}:
+        parts = [place for place, piece in enumerate(pieces) if piece.whole == whole]
+        width = pieces[parts[-1]].mark.right - pieces[parts[0]].mark.x
+        if not (first <= parts[0] and parts[-1] < after) and width <= _NARROW * height:
+            return True
+    return False
