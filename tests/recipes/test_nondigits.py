@@ -7,6 +7,7 @@ import pytest
 
 from penmark.data import load_data
 from penmark.recipes.nondigits import KINDS, make
+from penmark.recipes.typeset import CHARACTERS, glyphs
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def test_every_kind_makes_images(kind, digits, rng):
     assert KINDS[kind](0, digits.x_train, digits.y_train, rng).shape == (0, 28, 28)
 
 
-def test_all_kinds_come_in_equal_parts_and_repeat_with_the_generator(digits):
+def test_what_is_made_repeats_with_the_generator(digits):
     first, second = (
         make(90, digits.x_train, digits.y_train, np.random.default_rng(5)) for _ in range(2)
     )
@@ -42,3 +43,12 @@ def test_no_part_of_a_digit_and_no_line_could_be_a_one(digits, rng):
         upright = (width < 0.3 * height) & (height > 10)
         # Letters such as // may stand in for a narrow part; they are two strokes.
         assert upright.mean() < 0.01, kind
+
+
+def test_printed_characters_are_no_digits_and_fill_the_box_like_digits():
+    images = glyphs()
+    assert not set(CHARACTERS) & set("0123456789BDGIJLOQSUZbgijloqsyz")
+    assert images.dtype == np.uint8 and len(np.unique(images, axis=0)) == len(images)
+    visible = images > 64
+    sides = np.maximum(visible.any(axis=1).sum(axis=1), visible.any(axis=2).sum(axis=1))
+    assert ((sides >= 18) & (sides <= 21)).all()
