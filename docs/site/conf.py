@@ -32,6 +32,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "commands",
     "docstrings",
+    "figures",
     "formulas",
     "navigation",
 ]

@@ -56,6 +56,20 @@ def read_notebook(lesson: str) -> Any:
     return nbformat.read(NOTEBOOKS / f"{lesson}.ipynb", as_version=4)
 
 
+def _keep_for_the_site(notebook: Any, lesson: str) -> None:
+    """Put an executed lesson where `make docs` looks before it runs one itself."""
+    folder = os.environ.get("PENMARK_KEEP_LESSONS")
+    if folder:
+        from jupyter_cache import get_cache
+        from jupyter_cache.base import CacheBundleIn
+
+        get_cache(folder).cache_notebook_bundle(
+            CacheBundleIn(notebook, str(NOTEBOOKS / f"{lesson}.ipynb")),
+            check_validity=False,
+            overwrite=True,
+        )
+
+
 @pytest.fixture
 def run_lesson(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -80,9 +94,12 @@ def run_lesson(
             timeout=SECONDS_PER_CELL,
             kernel_name="python3",
             resources={"metadata": {"path": str(folder)}},
+            record_timing=False,
         )
         client.execute(env=environment)
         outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+        if data_folder is None:
+            _keep_for_the_site(notebook, lesson)
         streams = {"stdout": "", "stderr": ""}
         for output in outputs:
             if output.output_type == "stream":

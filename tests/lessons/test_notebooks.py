@@ -81,14 +81,6 @@ def test_runs_on_the_bundled_digits(lesson: str, run_lesson: Run) -> None:
     assert "digits: " in session.printed
 
 
-@pytest.mark.parametrize("lesson", ["03-from-scores-to-probabilities", "07-is-it-any-good"])
-def test_runs_on_mnist(lesson: str, run_lesson: Run, real_data: Path) -> None:
-    session = run_lesson(lesson, real_data)
-    check_session(lesson, session)
-    assert "mnist: " in session.printed
-    assert "10,000 test images" in session.printed
-
-
 def test_lessons_are_those_of_the_folder() -> None:
     assert [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))] == list(LESSONS)
 

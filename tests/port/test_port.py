@@ -159,6 +159,26 @@ def test_an_embedding_keeps_its_input_dim():
     assert "Embedding(input_dim=9, output_dim=3)" in port_source(program).new
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (  # before Keras is imported
+            "import numpy\nnumpy.random.seed(7)\nfrom keras.layers import Dense\n",
+            "import keras\nimport numpy\nkeras.utils.set_random_seed(7)\n"
+            "from keras.layers import Dense\n",
+        ),
+        (
+            "import numpy as np\nimport keras\nnp.random.seed(3)  # always the same\n",
+            "import numpy as np\nimport keras\nkeras.utils.set_random_seed(3)  # always the same\n",
+        ),
+        ("import numpy as np\nimport keras\nnp.random.seed()\n", None),
+        ("import numpy as np\nnp.random.seed(3)\n", None),
+    ],
+)
+def test_a_seed_of_numpy_seeds_the_weights_as_it_did(old, new):
+    assert port_source(old).new == (old if new is None else new)
+
+
 def test_image_ordering():
     program = (
         "from keras import backend as K\nK.set_image_dim_ordering('th')\n"

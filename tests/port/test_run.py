@@ -10,11 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from penmark.port import port_source
+from penmark.port.run import run as run_program
+
 # Programs, the name before each accuracy they print, and the least it may be. Published: 92 to
 # 93% (89% is what the exact loss gives on raw pixels, see docs/recipes.md), 95 to 98%, 97.87%,
 # 94.51% and 99.10%; seeds differ by a few tenths of a percent.
 CLASSICS = [
     ("softmax.py", {"test accuracy": 0.86}),
+    ("mlp_plots.py", {"test accuracy": 0.95}),
     ("mlp_dropout.py", {"test accuracy": 0.97}),
     ("workshop.ipynb", {"mlp accuracy": 0.92, "cnn accuracy": 0.975}),
 ]
@@ -69,6 +73,49 @@ def test_an_error_in_the_program_names_the_line(tmp_path):
     done = run("old.py", "--debug", cwd=tmp_path)
     assert done.returncode == 1
     assert "raise KeyError(3)" in done.stderr and "old.py (ported)" in done.stderr
+
+
+# Twelve numbers up to 255 and a learning rate of 1: with the exact gradients every ReLU dies.
+DYING = """
+import numpy as np
+from keras.models import Sequential
+from keras.layers.core import Dense
+from keras.optimizers import SGD
+from keras.utils import set_random_seed
+set_random_seed(0)
+x = np.random.uniform(0, 255, (90, 12))
+y = np.arange(90) % 3
+model = Sequential()
+model.add(Dense(4, input_dim=12, activation='relu', init='uniform'))
+model.add(Dense(3, activation='softmax'))
+model.compile(SGD(lr=1.0), 'sparse_categorical_crossentropy', metrics=['accuracy'])
+h = model.fit(x, y, 10, 2, 0, [])
+print(len(h.history['loss']), max(h.history['loss']) < -np.log(1e-7) + 0.01)
+"""
+
+
+def run_here(program, folder):
+    """Run an old program in this process, which is quicker."""
+    run_program(port_source(program), folder / "old.py")
+
+
+def test_a_network_that_dies_is_trained_again_as_it_was_then(tmp_path, capsys):
+    run_here(DYING, tmp_path)
+    out, err = capsys.readouterr()
+    assert "one answer to every image after epoch 1. Training again" in err
+    assert "clipped to 1e-7" in err
+    assert out == "2 True\n"
+
+
+def test_a_loss_that_overflows_is_taken_as_it_was_then(tmp_path, capsys):
+    run_here(DYING.replace("0, 255", "0, 1e30"), tmp_path)
+    err = capsys.readouterr().err
+    assert "the loss became" in err and "clipped to 1e-7" in err
+
+
+def test_a_network_that_learns_is_trained_once(tmp_path, capsys):
+    run_here(DYING.replace("lr=1.0", "lr=0.01").replace("0, 255", "0, 1"), tmp_path)
+    assert "Training again" not in capsys.readouterr().err
 
 
 def test_the_new_program_is_written_whole_or_not_at_all(tmp_path):

@@ -50,11 +50,18 @@ _PARAMETERS = {
 }
 
 
-def _positional(function: Any, model: Any, *arguments: Any, **named: Any) -> Any:
-    names = _PARAMETERS[function.__name__]
+def by_name(method: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+    """All arguments of a call of `fit`, `evaluate` or `predict` by their names.
+
+    Raises:
+        TypeError: there are too many without a name.
+    """
+    names = _PARAMETERS[method]
     if len(arguments) > len(names):
-        raise TypeError(
-            f"{function.__name__}() takes at most {len(names)} arguments without a name"
-        )
-    given = dict(zip(names, arguments, strict=False)) | named
+        raise TypeError(f"{method}() takes at most {len(names)} arguments without a name")
+    return dict(zip(names, arguments, strict=False)) | named
+
+
+def _positional(function: Any, model: Any, *arguments: Any, **named: Any) -> Any:
+    given = by_name(function.__name__, arguments, named)
     return function(model, given.pop("x"), **given)

@@ -66,6 +66,12 @@ class CallPorter:
             self._layer_values()
         if self.name in POSITIONS:
             self._optimizer()
+        if (
+            self.name == "numpy.random.seed"
+            and len(self.call.args) == 1
+            and self.porter.facts.names_keras
+        ):
+            self._seed()
         if self.name == "keras.backend.set_image_data_format":
             self._values({"": ordering})
         if self.name.startswith("keras.callbacks."):
@@ -198,7 +204,14 @@ class CallPorter:
         self._changed(f"merge(mode={mode!r}) → {_code(func)}", "one function for each", KERAS_2)
         self.call = self.call.with_changes(func=func)
 
-    # Optimizers.
+    # Seeds and optimizers.
+
+    def _seed(self) -> None:
+        """numpy.random.seed(n)  →  keras.utils.set_random_seed(n), which seeds NumPy as well."""
+        func = f"{self.porter.need_keras_here()}.utils.set_random_seed"
+        why = "initial weights come from Keras's own generator"
+        self._changed(f"{_code(self.original.func)} → {func}", why, KERAS_3)
+        self.call = self.call.with_changes(func=cst.parse_expression(func))
 
     def _tensorflow_optimizer(self) -> None:
         self.name = TF_OPTIMIZERS[self.name]

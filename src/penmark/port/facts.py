@@ -27,6 +27,7 @@ class Facts(cst.CSTVisitor):
         super().__init__()
         self._names = names
         self.uses_keras = False
+        self.names_keras = False  # and not only TensorFlow
         self.is_keras_1 = False
         self.metrics: set[str] = set()  # strings in metrics=[...]
         self.wants_accuracy = False  # show_accuracy=True somewhere
@@ -43,11 +44,13 @@ class Facts(cst.CSTVisitor):
         module = dotted(node.module)
         if module.split(".")[0] in ("keras", "tensorflow", "tf_keras"):
             self.uses_keras = True
+        self.names_keras |= "keras" in module
         if isinstance(node.names, cst.ImportStar):
             self.stars.add(canonical(module))
             return
         for alias in node.names:
             name = dotted(alias.name)
+            self.names_keras |= name == "keras"
             self.imported[local_name(alias)] = canonical(f"{module}.{name}")
 
     def visit_Import(self, node: cst.Import) -> None:
@@ -55,10 +58,14 @@ class Facts(cst.CSTVisitor):
             full = dotted(alias.name)
             if full.split(".")[0] in ("keras", "tensorflow", "tf_keras"):
                 self.uses_keras = True
+            self.names_keras |= "keras" in full
             if alias.asname is not None:
                 self.imported[local_name(alias)] = canonical(full)
             else:
                 self.imported[full.split(".")[0]] = full.split(".")[0]
+
+    def visit_Attribute(self, node: cst.Attribute) -> None:
+        self.names_keras |= node.attr.value == "keras"
 
     def visit_AssignTarget(self, node: cst.AssignTarget) -> None:
         if isinstance(node.target, cst.Name):

@@ -9,16 +9,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from penmark.errors import TrainingError
 from penmark.port.findings import Ported
+from penmark.port.second_try import with_second_try
 
 
 def run(ported: Ported, path: Path, arguments: Sequence[str] = ()) -> None:
     """Run the program as `python path arguments...` would.
 
     `keras.datasets` reads penmark's data, every model that the program compiles trains through
-    `penmark.fit`, and where the loss becomes infinite the training starts again with probabilities
-    clipped as the Keras of its day clipped them.
+    `penmark.fit`, and a training that breaks down starts again with the loss of the program's day
+    (`penmark.port.second_try`).
 
     Args:
         ported: the program; of a notebook its code cells run, one after the other.
@@ -56,35 +56,13 @@ def _accelerated() -> Iterator[None]:
         if not hasattr(self, "_penmark_program"):
             self._penmark_program = True
             accelerate(self)
-            self.fit = _with_second_try(self, self.fit)
+            self.fit = with_second_try(self)
 
     keras.Model.compile = compile_and_accelerate
     try:
         yield
     finally:
         keras.Model.compile = compile_model
-
-
-def _with_second_try(model: Any, fit: Any) -> Any:
-    """Networks on raw pixels overflow with the exact loss; the clipped one was their luck."""
-
-    def fit_again(*arguments: Any, **named: Any) -> Any:
-        weights = model.get_weights()
-        try:
-            return fit(*arguments, **named)
-        except TrainingError as error:
-            if "loss_from" in named:
-                raise
-            print(
-                f"{error}\nTraining again from the start with probabilities clipped to 1e-7, as "
-                "Keras clipped them then.",
-                file=sys.stderr,
-                flush=True,
-            )
-            model.set_weights(weights)
-            return fit(*arguments, **named, loss_from="probabilities")
-
-    return fit_again
 
 
 @contextlib.contextmanager

@@ -52,6 +52,8 @@ class Porter(cst.CSTTransformer):
         self._needed: dict[str, None] = {}  # imports to add, in order
         self._layers_added: dict[str, int] = {}  # model's name -> layers added so far
         self._replaced_tensorflow = False
+        self._keras_imported = False  # by a statement that the walk has passed
+        self._needed_first: str | None = None  # an import to add before all others
 
     # What the pieces tell.
 
@@ -78,6 +80,13 @@ class Porter(cst.CSTTransformer):
         self.need(f"import {name}" + (f" as {usual}" if usual != name else ""))
         return usual
 
+    def need_keras_here(self) -> str:
+        """The local name of Keras, imported even before where the walk stands."""
+        if not self._keras_imported:
+            self._needed_first = "import keras"
+            return "keras"
+        return self.need_module("keras")
+
     def full_name(self, node: cst.CSTNode) -> str | None:
         return self.facts.full_name(node)
 
@@ -93,10 +102,16 @@ class Porter(cst.CSTTransformer):
         module = updated_node
         if self._replaced_tensorflow:
             module = _without_unused_tensorflow(module)
-        if not self._needed:
-            return module
         body = list(module.body)
         imports = [i for i, node in enumerate(body) if _is_import(node)]
+        if self._needed_first is not None:
+            self._needed.pop(self._needed_first, None)
+            place = imports[0] if imports else 0
+            body.insert(place, cst.parse_statement(self._needed_first))
+            imports = [i + 1 for i in imports]
+            module = module.with_changes(body=body)
+        if not self._needed:
+            return module
         of_keras = [i for i in imports if "keras" in _code(body[i])]
         place = (of_keras or imports or [-1])[0] + 1
         new = [cst.parse_statement(statement) for statement in self._needed]
@@ -116,6 +131,7 @@ class Porter(cst.CSTTransformer):
         original_node: cst.SimpleStatementLine,
         updated_node: cst.SimpleStatementLine,
     ) -> cst.BaseStatement | cst.FlattenSentinel[cst.BaseStatement]:
+        self._keras_imported |= "keras" in _code(statement)
         lines, changes, left = ported_import(statement, self.line(statement))
         self.changes += changes
         self.left += left

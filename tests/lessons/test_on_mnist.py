@@ -1,0 +1,21 @@
+"""The lessons on MNIST, which has other digits and more of them than the bundled collection.
+
+A file of its own, so that it runs beside the tests on the bundled digits.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.lessons.conftest import LESSONS
+from tests.lessons.test_notebooks import Run, check_session
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_runs_on_mnist(lesson: str, run_lesson: Run, real_data: Path) -> None:
+    session = run_lesson(lesson, real_data)
+    check_session(lesson, session)
+    assert "mnist: " in session.printed
+    assert "10,000 test images" in session.printed
