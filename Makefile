@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 DEMO := demo
 
-.PHONY: help setup demo test lint format sanitize clean
+.PHONY: help setup demo test lint format sanitize web web-fresh clean
 
 help:
 	@echo "make demo    set penmark up, train on the bundled digits, evaluate, write the report"
@@ -14,6 +14,7 @@ help:
 	@echo "make lint    ruff and mypy"
 	@echo "make format  let ruff format the code"
 	@echo "make sanitize  the core under AddressSanitizer, UBSan and ThreadSanitizer"
+	@echo "make web     build the studio's page (needs Node 20 or later)"
 	@echo "make clean   remove the environment and the demo's run"
 
 $(BIN)/python:
@@ -24,7 +25,7 @@ $(INSTALLED): $(BIN)/python pyproject.toml $(wildcard native/*)
 	@touch $@
 
 $(INSTALLED_DEV): $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,studio]'
 	@touch $@
 
 setup: $(INSTALLED)
@@ -67,6 +68,16 @@ sanitize: $(INSTALLED_DEV)
 	LD_PRELOAD="$$(gcc -print-file-name=libtsan.so)" TSAN_OPTIONS=halt_on_error=1 OPENBLAS_NUM_THREADS=1 \
 		PYTHONPATH=build/sanitize-thread/python:.:$(SITE) $(BIN)/python -S -m pytest tests/native -q \
 		-k "not control_c and not random"
+
+# The page's types come from the server's schema, so that the two cannot drift apart.
+web: $(INSTALLED_DEV)
+	cd web && npm ci --ignore-scripts --no-audit --no-fund
+	$(BIN)/python -m penmark.studio.openapi | (cd web && npm run --silent types)
+	cd web && npm run --silent build
+
+# The committed bundle and types are what the sources give.
+web-fresh: web
+	git diff --exit-code -- web/src/api/schema.d.ts src/penmark/studio/static
 
 clean:
 	rm -rf $(VENV) $(DEMO)

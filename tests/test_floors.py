@@ -16,8 +16,9 @@ FLOORS: list[set[str]] = [
     {"atomic"},
     {"data", "engine"},
     {"recipes"},
-    {"report"},
+    {"report", "reading"},
     {"runs"},
+    {"studio"},
     {"terminal"},
     {"cli"},
 ]

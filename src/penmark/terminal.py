@@ -16,6 +16,7 @@ from penmark.report.wording import percent
 
 if TYPE_CHECKING:
     from penmark.data.dataset import Dataset
+    from penmark.reading.files import FileReading
     from penmark.report.evaluation import Evaluation
     from penmark.runs import Run
 
@@ -84,6 +85,16 @@ def dataset_tables(dataset: Dataset) -> list[Table | Text]:
     counts.add_section()
     counts.add_row("all", f"{training.sum():,}", f"{test.sum():,}")
     return [Text(dataset.source), Text(), arrays, Text(), counts]
+
+
+def reading_text(result: FileReading, *, alone: bool) -> str:
+    """What one picture says: its lines as they stand, or all in one line after the file's name."""
+    reading = result.reading
+    if reading is None:
+        return ""
+    if alone:
+        return reading.text
+    return f"{result.file}: {' / '.join(reading.lines) or reading.note}"
 
 
 def runs_table(runs: Sequence[Run], *, width: int) -> Table:
