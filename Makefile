@@ -4,9 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
+INSTALLED_DOCS := $(VENV)/.installed-docs
 DEMO := demo
+PEERS := jax tensorflow torch sklearn onnxruntime
+BENCH :=
 
-.PHONY: help setup demo test lint format sanitize web web-fresh clean
+.PHONY: help setup demo docs test lint format sanitize web web-fresh bench-peers clean
 
 help:
 	@echo "make demo    set penmark up, train on the bundled digits, evaluate, write the report"
@@ -15,7 +18,9 @@ help:
 	@echo "make format  let ruff format the code"
 	@echo "make sanitize  the core under AddressSanitizer, UBSan and ThreadSanitizer"
 	@echo "make web     build the studio's page (needs Node 20 or later)"
-	@echo "make clean   remove the environment and the demo's run"
+	@echo "make bench-peers  set the peers up and compare with them: benchmarks/README.md"
+	@echo "make docs    build the documentation site, offline, into build/docs/site"
+	@echo "make clean   remove the environment, the demo's run and the site"
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -25,7 +30,11 @@ $(INSTALLED): $(BIN)/python pyproject.toml $(wildcard native/*)
 	@touch $@
 
 $(INSTALLED_DEV): $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --editable '.[dev,studio]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+$(INSTALLED_DOCS): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	@touch $@
 
 setup: $(INSTALLED)
@@ -33,6 +42,11 @@ setup: $(INSTALLED)
 demo: $(INSTALLED)
 	$(BIN)/penmark train mlp-dropout --data digits --epochs 30 --validation-split 0.1 \
 		--seed 0 --out $(DEMO) --overwrite
+
+# Runs the lessons, and keeps their outputs until their code changes.
+docs: $(INSTALLED_DOCS)
+	$(BIN)/python -m sphinx -b html -q -W --keep-going -c docs/site -d build/docs/doctrees . build/docs/site
+	@echo "build/docs/site/index.html"
 
 # Four quick parallel workers would fight for two cores; two keep both busy.
 test: $(INSTALLED_DEV)
@@ -79,5 +93,16 @@ web: $(INSTALLED_DEV)
 web-fresh: web
 	git diff --exit-code -- web/src/api/schema.d.ts src/penmark/studio/static
 
+# A peer that cannot be installed here is left out; the benchmark names it.
+bench-peers: $(INSTALLED)
+	-$(MAKE) --keep-going $(PEERS:%=benchmarks/.venv-%/.installed)
+	$(BIN)/python benchmarks/peers.py $(BENCH)
+
+benchmarks/.venv-%/.installed: benchmarks/requirements-%.txt
+	rm -rf $(@D)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --requirement $< || { rm -rf $(@D); exit 1; }
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(DEMO) build/docs benchmarks/.venv-*

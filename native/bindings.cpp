@@ -359,17 +359,17 @@ Activation fused(const std::string& name) {
 
 void bind_layers(nb::class_<PyNetwork>& c) {
   c.def("dense", [](PyNetwork& n, int x, int units, bool bias, const std::string& f, bool trainable,
-                    const std::string& name) {
-     return n.graph().dense(x, units, bias, fused(f), trainable, name);
-   }, "x"_a, "units"_a, "use_bias"_a, "activation"_a, "trainable"_a, "name"_a)
+                    const std::string& name, bool bf16) {
+     return n.graph().dense(x, units, bias, fused(f), trainable, name, bf16);
+   }, "x"_a, "units"_a, "use_bias"_a, "activation"_a, "trainable"_a, "name"_a, "bf16"_a = false)
    .def("conv2d", [](PyNetwork& n, int x, int filters, std::tuple<int, int> kernel,
                      std::tuple<int, int> strides, bool same, bool bias, const std::string& f,
-                     bool trainable, const std::string& name) {
+                     bool trainable, const std::string& name, bool bf16) {
      return n.graph().conv2d(x, filters, std::get<0>(kernel), std::get<1>(kernel),
                              std::get<0>(strides), std::get<1>(strides), same, bias, fused(f),
-                             trainable, name);
+                             trainable, name, bf16);
    }, "x"_a, "filters"_a, "kernel_size"_a, "strides"_a, "same"_a, "use_bias"_a, "activation"_a,
-      "trainable"_a, "name"_a)
+      "trainable"_a, "name"_a, "bf16"_a = false)
    .def("pool", [](PyNetwork& n, int x, bool takes_max, std::tuple<int, int> size,
                    std::tuple<int, int> strides, bool same) {
      return n.graph().pool(x, takes_max, std::get<0>(size), std::get<1>(size),

@@ -10,6 +10,15 @@ inline Vec load(const float* p) { return *reinterpret_cast<const LooseVec*>(p); 
 inline void store(float* p, Vec v) { *reinterpret_cast<LooseVec*>(p) = v; }
 inline Vec splat(float x) { return x - Vec{}; }
 
+// The first `count` lanes.
+#ifdef __AVX512F__
+inline Vec load_part(const float* p, int count) {
+  return (Vec)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), p);
+}
+inline void store_part(float* p, Vec v, int count) {
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << count) - 1), (__m512)v);
+}
+#else
 inline Vec load_part(const float* p, int count) {
   Vec v{};
   for (int i = 0; i < count; ++i) v[i] = p[i];
@@ -18,6 +27,7 @@ inline Vec load_part(const float* p, int count) {
 inline void store_part(float* p, Vec v, int count) {
   for (int i = 0; i < count; ++i) p[i] = v[i];
 }
+#endif
 
 // C tile of MR rows by NV vectors, of which the last may hold fewer than kLanes columns.
 template <int MR, int NV, bool kTransposed>
@@ -130,8 +140,8 @@ inline Vec even_lanes(Vec a, Vec b) { return __builtin_shuffle(a, b, IndexVec{PE
 inline Vec odd_lanes(Vec a, Vec b) { return __builtin_shuffle(a, b, IndexVec{PENMARK_ODD}); }
 #endif
 
-void transpose(const float* from, std::int64_t from_stride, float* to, std::int64_t to_stride,
-               int rows, int columns) {
+inline void transpose(const float* from, std::int64_t from_stride, float* to,
+                      std::int64_t to_stride, int rows, int columns) {
   for (int row = 0; row < rows; row += kLanes) {
     for (int column = 0; column < columns; column += kLanes) {
       Vec v[kLanes], turned[kLanes];

@@ -57,11 +57,23 @@ Conv2D::Conv2D(const Tensor& x, const Tensor& y, const ConvShape& shape, Param& 
   if (border) {
     const std::int64_t flipped_rows = static_cast<std::int64_t>(s_.R) * s_.S * s_.K;
     arena.reserve(&flipped_, panel_size(flipped_rows, s_.C));
-    for (int r = 0; r < s_.R; ++r) z_row_.push_back(static_cast<std::int64_t>(r) * Wz_ * s_.K);
-    for (std::int64_t p = 0; p < panel_count(s_.C); ++p)
-      for (int r = 0; r < s_.R; ++r)
-        f_offset_.push_back(panel_offset(flipped_rows, p) +
-                            static_cast<std::int64_t>(r) * s_.S * s_.K * panel_width(s_.C, p));
+    const std::int64_t panels = panel_count(s_.C);
+    taps_.assign(static_cast<std::size_t>(s_.H), 0);
+    tap_z_.assign(static_cast<std::size_t>(s_.H) * s_.R, 0);
+    tap_f_.assign(static_cast<std::size_t>(panels * s_.H) * s_.R, 0);
+    for (int h = 0; h < s_.H; ++h) {
+      for (int r = 0; r < s_.R; ++r) {
+        const int row = h + r - z_top_;  // of the outputs, times the stride
+        if (row < 0 || row % s_.stride_h != 0 || row / s_.stride_h >= s_.P) continue;
+        const int tap = taps_[static_cast<std::size_t>(h)]++;
+        tap_z_[static_cast<std::size_t>(h * s_.R + tap)] =
+            static_cast<std::int64_t>(h + r) * Wz_ * s_.K;
+        for (std::int64_t p = 0; p < panels; ++p)
+          tap_f_[static_cast<std::size_t>((p * s_.H + h) * s_.R + tap)] =
+              panel_offset(flipped_rows, p) +
+              static_cast<std::int64_t>(r) * s_.S * s_.K * panel_width(s_.C, p);
+      }
+    }
   }
   for (int p = 0; p < s_.P; ++p) {
     xp_row_.push_back(static_cast<std::int64_t>(p) * s_.stride_h * Wp_ * s_.C);
@@ -98,20 +110,23 @@ void Conv2D::fwd_image(const Step& step, const float* x, float* y) const {
     step.kernels.activate(activation_, 0.0f, y, y, y_.features);
 }
 
-void Conv2D::fwd(const Step& step, int thread) {
-  const Range images = share_of(step.n, thread, step.threads);
-  for (std::int64_t n = images.begin; n < images.end; ++n)
+std::vector<Sweep> Conv2D::fwd_sweeps() {
+  Sweep sweep;
+  sweep.image = [this](const Step& step, std::int64_t n, int thread) {
     fwd_image(step, padded(x_.data + n * x_.stride, thread), y_.data + n * y_.stride);
+  };
+  return {sweep};
 }
 
 void Conv2D::bwd_d_image(const Step& step, const float* dz, float* dx) const {
   for (std::int64_t panel = 0; panel < panel_count(s_.C); ++panel)
     for (int h = 0; h < s_.H; ++h)
-      step.kernels.brgemm({dz + static_cast<std::int64_t>(h) * Wz_ * s_.K, flipped_,
+      step.kernels.brgemm({dz, flipped_,
                            dx + static_cast<std::int64_t>(h) * s_.W * s_.C + panel * kPanel,
-                           nullptr, z_row_.data(), f_offset_.data() + panel * s_.R, s_.K,
-                           panel_width(s_.C, panel), s_.C, s_.R, s_.W, panel_columns(s_.C, panel),
-                           s_.S * s_.K, false, false});  // beta = 0
+                           nullptr, tap_z_.data() + h * s_.R,
+                           tap_f_.data() + (panel * s_.H + h) * s_.R, s_.K,
+                           panel_width(s_.C, panel), s_.C, taps_[static_cast<std::size_t>(h)],
+                           s_.W, panel_columns(s_.C, panel), s_.S * s_.K, false, false});  // beta = 0
 }
 
 // dW[r] = sum over p of x[p + r]^T dz[p]: pixels are the reduction, rows the batch to reduce.
@@ -133,38 +148,54 @@ void Conv2D::bwd_w_image(const Step& step, const float* x, const float* dz, floa
   }
 }
 
-void Conv2D::bwd(const Step& step, int thread) {
-  const bool wants_weights = step.update != nullptr && weights_.trainable;
-  const bool wants_bias = step.update != nullptr && bias_ != nullptr && bias_->trainable;
-  if (x_.grad != nullptr) {
-    const Range taps = share_of(static_cast<std::int64_t>(s_.R) * s_.S, thread, step.threads);
-    flip_panels(weights_.w, flipped_, s_.R, s_.S, s_.C, s_.K, taps.begin, taps.end);
-    step.barrier.wait();
-  }
-  float* dz = dz_ + thread * z_scratch_;
-  float* dw = weight_gradient_.of(thread);
-  float* db = bias_ != nullptr ? bias_gradient_.of(thread)
-                               : no_bias_ + thread * round_up(s_.K, 16);
-  std::memset(db, 0, static_cast<std::size_t>(s_.K) * sizeof(float));
+std::vector<Sweep> Conv2D::bwd_sweeps() {
+  Sweep sweep;
+  if (x_.grad != nullptr)
+    sweep.begin = [this](const Step& step, int thread) {
+      const Range taps = share_of(static_cast<std::int64_t>(s_.R) * s_.S, thread, step.threads);
+      flip_panels(step.kernels, weights_.w, flipped_, s_.R, s_.S, s_.C, s_.K, taps.begin,
+                  taps.end);
+    };
+  sweep.prepare = [this](const Step& step, int thread) { prepare_bwd(step, thread); };
+  sweep.image = [this](const Step& step, std::int64_t n, int thread) {
+    bwd_image(step, n, thread);
+  };
+  sweep.end = [this](const Step& step, int thread) { update(step, thread); };
+  return {sweep};
+}
+
+float* Conv2D::bias_sums(int thread) const {
+  return bias_ != nullptr ? bias_gradient_.of(thread) : no_bias_ + thread * round_up(s_.K, 16);
+}
+
+void Conv2D::prepare_bwd(const Step& step, int thread) {
+  std::memset(bias_sums(thread), 0, static_cast<std::size_t>(s_.K) * sizeof(float));
   const Range images = share_of(step.n, thread, step.threads);
   // A thread without an image must add zeros.
   if (images.begin == images.end)
-    std::memset(dw, 0, static_cast<std::size_t>(weights_.size) * sizeof(float));
-  for (std::int64_t n = images.begin; n < images.end; ++n) {
-    const float* y = y_.data + n * y_.stride;
-    const float* dy = y_.grad + n * y_.stride;
-    const std::int64_t row = static_cast<std::int64_t>(s_.Q) * s_.K;
-    for (int p = 0; p < s_.P; ++p)
-      step.kernels.derive_rows(activation_, y + p * row, dy + p * row, s_.K,
-                               dz + zp_row_[static_cast<std::size_t>(p)],
-                               static_cast<std::int64_t>(z_step_w_) * s_.K, s_.Q, s_.K, db);
-    if (wants_weights)
-      bwd_w_image(step, padded(x_.data + n * x_.stride, thread), dz, dw, n == images.begin);
-    if (x_.grad != nullptr) bwd_d_image(step, dz, x_.grad + n * x_.stride);
-  }
-  step.barrier.wait();
-  if (wants_weights) weight_gradient_.apply(step, weights_, thread);
-  if (wants_bias) bias_gradient_.apply(step, *bias_, thread);
+    std::memset(weight_gradient_.of(thread), 0,
+                static_cast<std::size_t>(weights_.size) * sizeof(float));
+}
+
+void Conv2D::bwd_image(const Step& step, std::int64_t n, int thread) {
+  const float* y = y_.data + n * y_.stride;
+  const float* dy = y_.grad + n * y_.stride;
+  float* dz = dz_ + thread * z_scratch_;
+  const std::int64_t row = static_cast<std::int64_t>(s_.Q) * s_.K;
+  for (int p = 0; p < s_.P; ++p)
+    step.kernels.derive_rows(activation_, y + p * row, dy + p * row, s_.K,
+                             dz + zp_row_[static_cast<std::size_t>(p)],
+                             static_cast<std::int64_t>(z_step_w_) * s_.K, s_.Q, s_.K,
+                             bias_sums(thread));
+  if (weights_.trainable)
+    bwd_w_image(step, padded(x_.data + n * x_.stride, thread), dz, weight_gradient_.of(thread),
+                n == share_of(step.n, thread, step.threads).begin);
+  if (x_.grad != nullptr) bwd_d_image(step, dz, x_.grad + n * x_.stride);
+}
+
+void Conv2D::update(const Step& step, int thread) {
+  if (weights_.trainable) weight_gradient_.apply(step, weights_, thread);
+  if (bias_ != nullptr && bias_->trainable) bias_gradient_.apply(step, *bias_, thread);
 }
 
 }  // namespace penmark

@@ -19,10 +19,14 @@ class Conv2D final : public Layer {
   // sigmoid or tanh.
   Conv2D(const Tensor& x, const Tensor& y, const ConvShape& shape, Param& weights, Param* bias,
          Activation activation, int threads, bool training, Arena& arena);
-  void fwd(const Step& step, int thread) override;
-  void bwd(const Step& step, int thread) override;
+  std::vector<Sweep> fwd_sweeps() override;
+  std::vector<Sweep> bwd_sweeps() override;
 
  private:
+  float* bias_sums(int thread) const;
+  void prepare_bwd(const Step& step, int thread);
+  void bwd_image(const Step& step, std::int64_t n, int thread);
+  void update(const Step& step, int thread);
   const float* padded(const float* image, int thread) const;
   void fwd_image(const Step& step, const float* x, float* y) const;
   void bwd_d_image(const Step& step, const float* dz, float* dx) const;
@@ -46,7 +50,10 @@ class Conv2D final : public Layer {
   float* no_bias_ = nullptr;    // (threads, K)
   std::vector<std::int64_t> x_row_;          // (R): kernel rows in x
   std::vector<std::int64_t> w_offset_;       // (panels, R)
-  std::vector<std::int64_t> z_row_, f_offset_;  // (R), (panels of C, R): the same for bwd_d
+  // For bwd_d, the kernel rows that meet rows of dz, and not its border or the gaps of a stride:
+  std::vector<int> taps_;                    // (H): how many
+  std::vector<std::int64_t> tap_z_;          // (H, R): their rows in dz
+  std::vector<std::int64_t> tap_f_;          // (panels of C, H, R): and in the flipped kernel
   std::vector<std::int64_t> xp_row_, zp_row_;   // (P): output rows in x and in dz, for bwd_w
 };
 

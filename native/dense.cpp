@@ -14,13 +14,14 @@ constexpr std::int64_t kZero[1] = {0};
 constexpr std::int64_t kReduction = 200;
 // Images at a time in fwd: they stay in L2 (784 KB of 784 features) while all panels pass by.
 constexpr std::int64_t kForwardImages = 256;
-// The same for bwd_d, in panels of dz: 6 transposed blocks are 24 KB.
-constexpr std::int64_t kDepth = 6;
+// Panels of the weights at a time in bwd_d: enough work for a register tile of dx^T between its load
+// and its store, and few enough for their blocks of the weights to stay in L2 until their update.
+constexpr std::int64_t kGroup = 6;
 // Rows of weights whose gradient is one tile: at most 8 register tiles of 14; 14 KB, so that the
 // update finds them in L1.
 constexpr std::int64_t kRowBlock = 112;
 constexpr int kImages = 128;  // images at a time in bwd_w
-constexpr std::int64_t kDeriveImages = 16;
+constexpr std::int64_t kDeriveImages = 16;  // a vector's lanes at most: see dz_t
 // With fewer panels than this, bwd_w reads x too few times for a packed copy to pay.
 constexpr std::int64_t kPackFromPanels = 4;
 
@@ -32,6 +33,13 @@ Range rows_in(const Range& share, std::int64_t panel, std::int64_t rows) {
     return std::clamp<std::int64_t>(i - panel * rows, 0, rows);
   };
   return {at(share.begin), at(share.end)};
+}
+
+std::int64_t quotient_up(std::int64_t n, std::int64_t by) { return n > 0 ? (n + by - 1) / by : 0; }
+
+// The panels of which `block` is in `share`, blocks dealt out in the same order.
+Range panels_in(const Range& share, std::int64_t block, std::int64_t blocks) {
+  return {quotient_up(share.begin - block, blocks), quotient_up(share.end - block, blocks)};
 }
 
 // Size of equal parts of at most `most` each; the last one may be shorter. total > 0
@@ -47,16 +55,21 @@ Dense::Dense(const Tensor& x, const Tensor& y, Param& weights, Param* bias, Acti
     : x_(x), y_(y), weights_(weights), bias_(bias), activation_(activation), N_(N),
       C_(x.features), K_(y.features), panels_(panel_count(K_)),
       row_block_(round_up(equal_parts(C_, kRowBlock), 8)) {
-  for (std::int64_t p = 0; p < kDepth; ++p) {
-    z_offset_.push_back(p * N * kPanel);
-    w_offset_.push_back(p * kPanel * kPanel);
-  }
   if (!training) return;
   arena.reserve(&dz_, panels_ * N * kPanel);
   if (panels_ >= kPackFromPanels)
     arena.reserve(&packed_, round_up(C_, row_block_) * N);
   arena.reserve(&tiles_, threads * kRowBlock * kPanel);
-  if (x.grad != nullptr) arena.reserve(&flipped_, threads * kDepth * kPanel * kPanel);
+  if (x.grad != nullptr) {
+    const std::int64_t image_panels = panel_count(N);
+    arena.reserve(&dz_t_, image_panels * padded_columns(K_) * kPanel);
+    arena.reserve(&dx_t_, threads * image_panels * C_ * kPanel);
+    arena.reserve(&turned_, threads * kPanel * kPanel);
+    for (std::int64_t p = 0; p < kGroup; ++p) {
+      w_offset_.push_back(p * C_ * kPanel);
+      z_offset_.push_back(p * kPanel * kPanel);
+    }
+  }
   if (bias_ != nullptr) bias_gradient_.reserve(arena, *bias_, threads);
   else arena.reserve(&no_bias_, threads * round_up(K_, 16));
 }
@@ -101,13 +114,13 @@ void Dense::fwd(const Step& step, int thread) {
 void Dense::bwd(const Step& step, int thread) {
   prepare(step, thread);
   step.barrier.wait();
+  bwd_w_and_d(step, thread);
   if (x_.grad != nullptr) {
-    bwd_d(step, thread);
-    step.barrier.wait();  // the weights are about to change
+    step.barrier.wait();
+    add_up_d(step, thread);
   }
-  if (step.update == nullptr) return;
-  if (weights_.trainable) bwd_w(step, thread);
-  if (bias_ != nullptr && bias_->trainable) bias_gradient_.apply(step, *bias_, thread);
+  if (step.update != nullptr && bias_ != nullptr && bias_->trainable)
+    bias_gradient_.apply(step, *bias_, thread);
 }
 
 // A thread's images of dz, as panels, and of x, in blocks of row_block_ features. bwd_w walks down
@@ -117,14 +130,19 @@ void Dense::prepare(const Step& step, int thread) {
   float* bias_sums = bias_ != nullptr ? bias_gradient_.of(thread)
                                       : no_bias_ + thread * round_up(K_, 16);
   std::memset(bias_sums, 0, static_cast<std::size_t>(K_) * sizeof(float));
-  const Range images = share_of(step.n, thread, step.threads);
+  const Range images = share_of(step.n, thread, step.threads, kDeriveImages);
   for (std::int64_t n = images.begin; n < images.end; n += kDeriveImages) {
     const std::int64_t rows = std::min(kDeriveImages, images.end - n);
+    float* columns = dz_t_ + (n / kPanel) * padded_columns(K_) * kPanel + n % kPanel;
     for (std::int64_t panel = 0; panel < panels_; ++panel) {
       const std::int64_t at = n * y_.stride + panel * kPanel;
       step.kernels.derive_rows(activation_, y_.data + at, y_.grad + at, y_.stride,
                                dz_ + (panel * N_ + n) * kPanel, kPanel, rows,
                                panel_columns(K_, panel), bias_sums + panel * kPanel);
+      if (x_.grad != nullptr)
+        step.kernels.transpose(dz_ + (panel * N_ + n) * kPanel, kPanel,
+                               columns + panel * kPanel * kPanel, kPanel, static_cast<int>(rows),
+                               panel_width(K_, panel));
     }
   }
   if (packed_ == nullptr || step.update == nullptr || !weights_.trainable) return;
@@ -134,76 +152,100 @@ void Dense::prepare(const Step& step, int thread) {
                   static_cast<std::size_t>(std::min(row_block_, C_ - c0)) * sizeof(float));
 }
 
-// dx = dz W^T. A part of W is transposed into L1 and used there for all images: a copy of the whole
-// transposed matrix goes through L3, and dot products along K alias in L1 (panels of 512 rows lie
-// 64 KB apart); of dense 512 -> 512 with 128 images, bwd took 1.36 s an epoch so, and now 1.13.
-void Dense::bwd_d(const Step& step, int thread) {
-  float* flipped = flipped_ + thread * kDepth * kPanel * kPanel;
-  const std::int64_t panels = panel_count(C_), parts = (panels_ + kDepth - 1) / kDepth;
-  const Range share = share_of(panels * step.n, thread, step.threads);
-  for (std::int64_t panel = 0; panel < panels; ++panel) {
-    const Range own = rows_in(share, panel, step.n);
-    if (own.begin >= own.end) continue;
-    const int rows = static_cast<int>(own.end - own.begin), channels = panel_columns(C_, panel);
-    float* dx = x_.grad + own.begin * x_.stride + panel * kPanel;
-    for (std::int64_t part = 0; part < parts; ++part) {
-      const std::int64_t p0 = panels_ * part / parts, p1 = panels_ * (part + 1) / parts;
-      for (std::int64_t p = p0; p < p1; ++p) {
-        const int bk = panel_width(K_, p);
-        step.kernels.transpose(weights_.w + panel_offset(C_, p) + panel * kPanel * bk, bk,
-                               flipped + (p - p0) * kPanel * kPanel, kPanel, channels, bk);
-      }
-      const int tail = panel_columns(K_, p1 - 1);
-      const std::int64_t full = tail == kPanel ? p1 : p1 - 1;
-      if (full > p0)
-        step.kernels.brgemm({dz_ + (p0 * N_ + own.begin) * kPanel, flipped, dx, nullptr,
-                             z_offset_.data(), w_offset_.data(), kPanel, kPanel, x_.stride,
-                             static_cast<int>(full - p0), rows, channels, kPanel, p0 > 0, false});
-      if (full < p1)
-        step.kernels.brgemm({dz_ + (full * N_ + own.begin) * kPanel,
-                             flipped + (full - p0) * kPanel * kPanel, dx, nullptr, kZero, kZero,
-                             kPanel, kPanel, x_.stride, 1, rows, channels, tail, full > 0, false});
-    }
-  }
-}
-
-// dW = x^T dz, tile by tile, and the update of each tile while it is in L1: with small batches the
-// traffic of weights and optimizer state is most of a dense layer's time. Rows outermost, so that
+// dx^T = W dz^T and dW = x^T dz, block by block of W, and the update of each block while it is in
+// L1: with small batches the traffic of weights and optimizer state is most of a dense layer's time,
+// and so W is read once for both. Taken in this order W need not be transposed, only dz and dx, which
+// are small; dx is summed up over the panels, by each thread over its own. Rows outermost, so that
 // their block of x stays in L2.
-void Dense::bwd_w(const Step& step, int thread) {
+void Dense::bwd_w_and_d(const Step& step, int thread) {
+  const bool wants_weights = step.update != nullptr && weights_.trainable;
+  const bool wants_dx = x_.grad != nullptr;
   float* tile = tiles_ + thread * kRowBlock * kPanel;
   const std::int64_t blocks = (C_ + row_block_ - 1) / row_block_;
   const std::int64_t bn = equal_parts(step.n, kImages);
   const std::int64_t x_stride = packed_ != nullptr ? row_block_ : x_.stride;
+  const std::int64_t image_panels = panel_count(step.n), dz_t_size = padded_columns(K_) * kPanel;
+  float* dx_t = dx_t_ + thread * panel_count(N_) * C_ * kPanel;
   const Range share = share_of(panels_ * blocks, thread, step.threads);
   for (std::int64_t block = 0; block < blocks; ++block) {
     const std::int64_t c0 = block * row_block_;
     const int rows = static_cast<int>(std::min(row_block_, C_ - c0));
     const float* x = packed_ != nullptr ? packed_ + c0 * N_ : x_.data + c0;
-    for (std::int64_t panel = 0; panel < panels_; ++panel) {
-      const Range own = rows_in(share, panel, blocks);
-      if (block < own.begin || block >= own.end) continue;
-      const int bk = panel_width(K_, panel), columns = panel_columns(K_, panel);
-      const std::int64_t at = panel_offset(C_, panel) + c0 * bk;
-      const auto slot = [&](std::size_t i) -> const float* {
-        return weights_.slot[i] != nullptr ? weights_.slot[i] + at : nullptr;
-      };
-      if (columns < bk) std::memset(tile, 0, sizeof(float) * static_cast<std::size_t>(rows * bk));
-      for (std::int64_t n0 = 0; n0 < step.n; n0 += bn) {
-        Brgemm product{x + n0 * x_stride, dz_ + (panel * N_ + n0) * kPanel, tile, nullptr, kZero,
-                       kZero, x_stride, kPanel, bk, 1, rows, columns,
-                       static_cast<int>(std::min(bn, step.n - n0)), n0 > 0, false};
-        if (n0 + bn >= step.n) {  // the update comes next, and reads these
-          product.ahead[0] = weights_.w + at;
-          product.ahead[1] = slot(0);
-          product.ahead[2] = slot(1);
-          product.ahead_lines = rows * bk / 16;
+    const Range own = panels_in(share, block, blocks);
+    for (std::int64_t p0 = own.begin; p0 < own.end;) {
+      const int bk = panel_width(K_, p0), k = panel_columns(K_, p0);
+      std::int64_t p1 = p0 + 1;
+      while (p1 < own.end && p1 < p0 + kGroup && panel_columns(K_, p1) == kPanel) ++p1;
+      const std::int64_t at0 = panel_offset(C_, p0) + c0 * bk;
+      for (std::int64_t i = 0; wants_dx && i < image_panels; ++i)
+        step.kernels.brgemm({weights_.w + at0, dz_t_ + i * dz_t_size + p0 * kPanel * kPanel,
+                             dx_t + (i * C_ + c0) * kPanel, nullptr, w_offset_.data(),
+                             z_offset_.data(), bk, kPanel, kPanel, static_cast<int>(p1 - p0), rows,
+                             panel_columns(step.n, i), k, p0 > own.begin, false});
+      for (std::int64_t panel = p0; wants_weights && panel < p1; ++panel) {
+        const std::int64_t at = panel_offset(C_, panel) + c0 * bk;
+        const auto slot = [&](std::size_t i) -> const float* {
+          return weights_.slot[i] != nullptr ? weights_.slot[i] + at : nullptr;
+        };
+        if (k < bk) std::memset(tile, 0, sizeof(float) * static_cast<std::size_t>(rows * bk));
+        for (std::int64_t n0 = 0; n0 < step.n; n0 += bn) {
+          Brgemm product{x + n0 * x_stride, dz_ + (panel * N_ + n0) * kPanel, tile, nullptr, kZero,
+                         kZero, x_stride, kPanel, bk, 1, rows, k,
+                         static_cast<int>(std::min(bn, step.n - n0)), n0 > 0, false};
+          if (n0 + bn >= step.n) {  // the update comes next and reads these, then the next group
+            product.ahead[0] = weights_.w + at;
+            if (wants_dx && panel + kGroup < own.end)
+              product.ahead[0] += kGroup * C_ * kPanel;
+            else if (wants_dx && block + 1 < blocks)
+              product.ahead[0] += rows * bk;
+            product.ahead[1] = slot(0);
+            product.ahead[2] = slot(1);
+            product.ahead_lines = rows * bk / 16;
+          }
+          step.kernels.brgemm_at(product);
         }
-        step.kernels.brgemm_at(product);
+        step.update->apply(step.kernels, weights_, at, tile,
+                           static_cast<std::int64_t>(rows) * bk);
       }
-      step.update->apply(step.kernels, weights_, at, tile,
-                         static_cast<std::int64_t>(rows) * bk);
+      p0 = p1;
     }
+  }
+}
+
+// dx from the threads' sums of dx^T, blocks of 32 by 32 dealt out to the threads.
+void Dense::add_up_d(const Step& step, int thread) {
+  float* turned = turned_ + thread * kPanel * kPanel;
+  const std::int64_t blocks = (C_ + row_block_ - 1) / row_block_;
+  const std::int64_t panels = panel_count(C_), size = panel_count(N_) * C_ * kPanel;
+  const Range share = share_of(panel_count(step.n) * panels, thread, step.threads);
+  for (std::int64_t at = share.begin; at < share.end; ++at) {
+    const std::int64_t n0 = at / panels * kPanel, c0 = at % panels * kPanel;
+    const int images = panel_columns(step.n, at / panels);
+    const int channels = panel_columns(C_, at % panels);
+    float* sum = dx_t_ + (n0 / kPanel * C_ + c0) * kPanel;
+    // A block of rows has a sum from each thread that had a panel of it; the rows of this one may
+    // belong to several blocks.
+    for (std::int64_t c = c0; c < c0 + channels;) {
+      const std::int64_t block = c / row_block_;
+      const std::int64_t end = std::min((block + 1) * row_block_, c0 + channels);
+      const std::int64_t from = (c - c0) * kPanel, count = (end - c) * kPanel;
+      bool first = true;
+      for (int t = 0; t < step.threads; ++t) {
+        const Range own = panels_in(share_of(panels_ * blocks, t, step.threads), block, blocks);
+        if (own.begin >= own.end) continue;
+        const float* other = sum + t * size + from;
+        if (first && t > 0)
+          std::memcpy(sum + from, other, static_cast<std::size_t>(count) * sizeof(float));
+        else if (!first)
+          step.kernels.add(sum + from, other, sum + from, count);
+        first = false;
+      }
+      c = end;
+    }
+    step.kernels.transpose(sum, kPanel, turned, kPanel, channels, panel_width(step.n, at / panels));
+    for (int n = 0; n < images; ++n)
+      std::memcpy(x_.grad + (n0 + n) * x_.stride + c0, turned + n * kPanel,
+                  static_cast<std::size_t>(channels) * sizeof(float));
   }
 }
 

@@ -15,8 +15,8 @@ class Dense final : public Layer {
 
  private:
   void prepare(const Step& step, int thread);
-  void bwd_d(const Step& step, int thread);
-  void bwd_w(const Step& step, int thread);
+  void bwd_w_and_d(const Step& step, int thread);
+  void add_up_d(const Step& step, int thread);
 
   const Tensor &x_, &y_;
   Param& weights_;
@@ -27,10 +27,12 @@ class Dense final : public Layer {
   float* dz_ = nullptr;            // (panels, N, kPanel): d loss / d (x W + b)
   float* packed_ = nullptr;        // (C / row_block, N, row_block): x, or null: not worth it
   float* tiles_ = nullptr;         // (threads, kRowBlock, kPanel): gradient tiles on their way
-  float* flipped_ = nullptr;       // (threads, kDepth, kPanel, kPanel): W transposed
+  float* dz_t_ = nullptr;          // (image panels, K up to 16, kPanel): dz transposed
+  float* dx_t_ = nullptr;          // (threads, image panels, C, kPanel): dx transposed, partial sums
+  float* turned_ = nullptr;        // (threads, kPanel, kPanel): a block of dx on its way
   PartialGradient bias_gradient_;
   float* no_bias_ = nullptr;       // (threads, K): where column sums go that nobody wants
-  std::vector<std::int64_t> z_offset_, w_offset_;  // (kDepth): panels of dz, blocks of `flipped_`
+  std::vector<std::int64_t> w_offset_, z_offset_;  // (kGroup): panels of W, blocks of dz_t
 };
 
 }  // namespace penmark

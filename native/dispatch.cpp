@@ -6,6 +6,10 @@
 
 #if defined(PENMARK_X86)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #endif
 
 namespace penmark {
@@ -13,7 +17,7 @@ namespace {
 
 #if defined(PENMARK_X86)
 struct Features {
-  bool avx2 = false, avx512 = false;
+  bool avx2 = false, avx512 = false, avx512_bf16 = false, amx = false;
 };
 
 // What the operating system saves on a switch of threads: a processor's AVX-512 is of no use where
@@ -22,6 +26,16 @@ unsigned long long saved_state() {
   unsigned low = 0, high = 0;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return (static_cast<unsigned long long>(high) << 32) | low;
+}
+
+// Linux lends the 8 KB of tiles to processes that ask, once for all their threads.
+bool tiles_permitted() {
+#if defined(__linux__) && defined(PENMARK_AMX)
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
 }
 
 Features detect() {
@@ -38,6 +52,14 @@ Features detect() {
   constexpr unsigned kAvx512 = (1u << 16) | (1u << 17) | (1u << 30) | (1u << 31);  // F DQ BW VL
   found.avx2 = fma && (b & kAvx2) != 0 && (state & kYmm) == kYmm;
   found.avx512 = found.avx2 && (b & kAvx512) == kAvx512 && (state & kZmm) == kZmm;
+  const unsigned leaf7_d = d;
+  constexpr unsigned kAvx512Bf16 = 1u << 5;
+  found.avx512_bf16 = found.avx512 && __get_cpuid_count(7, 1, &a, &b, &c, &d) &&
+                      (a & kAvx512Bf16) != 0;
+  constexpr unsigned kAmx = (1u << 22) | (1u << 24);  // BF16, TILE
+  constexpr unsigned long long kTiles = 0x60000;      // XCR0: configuration and data
+  found.amx = found.avx512_bf16 && (leaf7_d & kAmx) == kAmx && (state & kTiles) == kTiles &&
+              tiles_permitted();
   return found;
 }
 #endif
@@ -45,14 +67,21 @@ Features detect() {
 struct Entry {
   const char* name;
   const Kernels& (*table)();
+  const Bf16Kernels& (*bf16)();
 };
 
 std::vector<Entry> usable() {
-  std::vector<Entry> entries{{"scalar", scalar_kernels}};
+  std::vector<Entry> entries{{"scalar", scalar_kernels, scalar_bf16}};
 #if defined(PENMARK_X86)
-  const Features features = detect();
-  if (features.avx2) entries.push_back({"avx2", avx2_kernels});
-  if (features.avx512) entries.push_back({"avx512", avx512_kernels});
+  static const Features features = detect();
+  if (features.avx2) entries.push_back({"avx2", avx2_kernels, avx2_bf16});
+  if (features.avx512) entries.push_back({"avx512", avx512_kernels, avx512_bf16_by_float});
+#if defined(PENMARK_AVX512_BF16)
+  if (features.avx512_bf16) entries.push_back({"avx512_bf16", avx512_kernels, avx512_bf16});
+#endif
+#if defined(PENMARK_AMX)
+  if (features.amx) entries.push_back({"amx", avx512_kernels, amx_bf16});
+#endif
 #endif
   return entries;
 }
@@ -65,15 +94,18 @@ std::vector<std::string> usable_isas() {
   return names;
 }
 
-const Kernels& choose_kernels(const std::string& name) {
+Isa choose_isa(const std::string& name) {
+  const auto isa = [](const Entry& entry) {
+    return Isa{entry.name, entry.table(), entry.bf16()};
+  };
   const char* variable = std::getenv("PENMARK_ISA");
   const bool from_variable = name.empty() && variable != nullptr && *variable != '\0';
   const std::string wanted = from_variable ? variable : name;
   const std::vector<Entry> entries = usable();
-  if (wanted.empty()) return entries.back().table();
+  if (wanted.empty()) return isa(entries.back());
   std::string known;
   for (const Entry& entry : entries) {
-    if (wanted == entry.name) return entry.table();
+    if (wanted == entry.name) return isa(entry);
     known += known.empty() ? entry.name : std::string(", ") + entry.name;
   }
   throw std::invalid_argument((from_variable ? "PENMARK_ISA" : std::string("isa")) +

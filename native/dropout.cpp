@@ -13,26 +13,21 @@ Dropout::Dropout(const Tensor& x, const Tensor& y, double rate, std::uint64_t nu
   arena.reserve(&mask_, N * words_);
 }
 
-void Dropout::fwd(const Step& step, int thread) {
-  const Range images = share_of(step.n, thread, step.threads);
-  for (std::int64_t n = images.begin; n < images.end; ++n) {
-    const float* x = x_.data + n * x_.stride;
-    float* y = y_.data + n * y_.stride;
-    if (step.training)
-      step.kernels.dropout(x, y, mask_ + n * words_, x_.features,
-                           step.key + number_ * 0x9e3779b97f4a7c15ull,
-                           static_cast<std::uint32_t>(n * words_ * 32), drop_, scale_);
-    else
-      std::memcpy(y, x, static_cast<std::size_t>(x_.features) * sizeof(float));
-  }
+void Dropout::fwd_image(const Step& step, std::int64_t n) {
+  const float* x = x_.data + n * x_.stride;
+  float* y = y_.data + n * y_.stride;
+  if (step.training)
+    step.kernels.dropout(x, y, mask_ + n * words_, x_.features,
+                         step.key + number_ * 0x9e3779b97f4a7c15ull,
+                         static_cast<std::uint32_t>(n * words_ * 32), drop_, scale_);
+  else
+    std::memcpy(y, x, static_cast<std::size_t>(x_.features) * sizeof(float));
 }
 
-void Dropout::bwd(const Step& step, int thread) {
+void Dropout::bwd_image(const Step& step, std::int64_t n) {
   if (x_.grad == nullptr) return;
-  const Range images = share_of(step.n, thread, step.threads);
-  for (std::int64_t n = images.begin; n < images.end; ++n)
-    step.kernels.dropout_bwd(y_.grad + n * y_.stride, x_.grad + n * x_.stride, mask_ + n * words_,
-                             x_.features, scale_);
+  step.kernels.dropout_bwd(y_.grad + n * y_.stride, x_.grad + n * x_.stride, mask_ + n * words_,
+                           x_.features, scale_);
 }
 
 }  // namespace penmark

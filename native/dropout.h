@@ -5,13 +5,13 @@
 
 namespace penmark {
 
-class Dropout final : public Layer {
+class Dropout final : public ImageLayer {
  public:
   // x, y: (N, features); `number` tells this layer's random numbers from other layers'.
   Dropout(const Tensor& x, const Tensor& y, double rate, std::uint64_t number, int N,
           Arena& arena);
-  void fwd(const Step& step, int thread) override;
-  void bwd(const Step& step, int thread) override;
+  void fwd_image(const Step& step, std::int64_t n) override;
+  void bwd_image(const Step& step, std::int64_t n) override;
 
  private:
   const Tensor &x_, &y_;

@@ -106,8 +106,8 @@ inline float slope(float z, float y, float alpha) {
       return 1.0f / (d * d);
     }
     case Activation::exponential: return y;
-    case Activation::hard_sigmoid: return (z > -3.0f) & (z < 3.0f) ? 1.0f / 6.0f : 0.0f;
-    case Activation::relu6: return (z > 0.0f) & (z < 6.0f) ? 1.0f : 0.0f;
+    case Activation::hard_sigmoid: return ((z > -3.0f) & (z < 3.0f)) ? 1.0f / 6.0f : 0.0f;
+    case Activation::relu6: return ((z > 0.0f) & (z < 6.0f)) ? 1.0f : 0.0f;
   }
   return 1.0f;
 }
@@ -125,20 +125,45 @@ void activate_bwd_as(float alpha, const float* z, const float* y, const float* d
   for (std::int64_t i = 0; i < n; ++i) dx[i] = dy[i] * slope<kind>(z[i], y[i], alpha);
 }
 
+// f'(y) dy for a vector; f is linear, relu, sigmoid or tanh.
+template <Activation kind>
+inline Vec derived(Vec y, Vec dy) {
+  if (kind == Activation::relu) return y > Vec{} ? dy : Vec{};
+  if (kind == Activation::sigmoid) return dy * (y * (1.0f - y));
+  if (kind == Activation::tanh) return dy * (1.0f - y * y);
+  return dy;
+}
+
+// Columns outermost, so that their sums stay in registers.
 template <Activation kind>
 void derive_rows_as(const float* y, const float* dy, std::int64_t y_stride, float* out,
                     std::int64_t out_stride, std::int64_t rows, std::int64_t K,
                     float* bias_gradient) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-#pragma omp simd
-    for (std::int64_t k = 0; k < K; ++k) {
-      const float dz = dy[k] * slope<kind>(0.0f, y[k], 0.0f);
-      out[k] = dz;
-      bias_gradient[k] += dz;
+  std::int64_t k = 0;
+  for (; k + 2 * kLanes <= K; k += 2 * kLanes) {
+    Vec sum0 = load(bias_gradient + k), sum1 = load(bias_gradient + k + kLanes);
+    const float *from = y + k, *gradient = dy + k;
+    float* to = out + k;
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const Vec dz0 = derived<kind>(load(from), load(gradient));
+      const Vec dz1 = derived<kind>(load(from + kLanes), load(gradient + kLanes));
+      store(to, dz0);
+      store(to + kLanes, dz1);
+      sum0 += dz0;
+      sum1 += dz1;
+      from += y_stride;
+      gradient += y_stride;
+      to += out_stride;
     }
-    y += y_stride;
-    dy += y_stride;
-    out += out_stride;
+    store(bias_gradient + k, sum0);
+    store(bias_gradient + k + kLanes, sum1);
+  }
+  for (std::int64_t r = 0; k < K && r < rows; ++r) {
+    for (std::int64_t i = k; i < K; ++i) {
+      const float dz = dy[r * y_stride + i] * slope<kind>(0.0f, y[r * y_stride + i], 0.0f);
+      out[r * out_stride + i] = dz;
+      bias_gradient[i] += dz;
+    }
   }
 }
 

@@ -70,24 +70,27 @@ int Graph::new_param(const std::string& name, std::vector<std::int64_t> shape, b
 }
 
 int Graph::dense(int x, int units, bool use_bias, Activation activation, bool trainable,
-                 const std::string& name) {
+                 const std::string& name, bool bf16) {
   const Shape from = shape(x);
   if (units < 1) refuse("units must be at least 1");
   if (from.H != 1 || from.W != 1) refuse("a dense layer takes flat input");
   Node node{Op::dense, {x}, 0, {}};
   node.activation = activation;
+  node.bf16 = bf16;
   node.params.push_back(new_param(name + "/kernel", {from.C, units}, trainable));
   if (use_bias) node.params.push_back(new_param(name + "/bias", {units}, trainable));
   return push(std::move(node), {1, 1, units});
 }
 
 int Graph::conv2d(int x, int filters, int R, int S, int stride_h, int stride_w, bool same,
-                  bool use_bias, Activation activation, bool trainable, const std::string& name) {
+                  bool use_bias, Activation activation, bool trainable, const std::string& name,
+                  bool bf16) {
   const Shape from = shape(x);
   if (filters < 1) refuse("filters must be at least 1");
   const Window h = slide(from.H, R, stride_h, same), w = slide(from.W, S, stride_w, same);
   Node node{Op::conv2d, {x}, 0, {}};
   node.activation = activation;
+  node.bf16 = bf16;
   node.conv = {from.H, from.W, from.C, filters, R, S, h.outputs, w.outputs,
                stride_h, stride_w, h.before, w.before};
   node.params.push_back(new_param(name + "/kernel", {R, S, from.C, filters}, trainable));

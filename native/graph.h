@@ -34,6 +34,7 @@ struct Node {
   float alpha = 0, scale = 1, offset = 0, momentum = 0, epsilon = 0;
   double rate = 0;
   bool frozen = false;
+  bool bf16 = false;  // dense, conv2d: products of operands rounded to bfloat16
   ConvShape conv{};
   PoolShape pool{};
 };
@@ -44,9 +45,10 @@ class Graph {
   explicit Graph(const Shape& input);
 
   int dense(int x, int units, bool use_bias, Activation activation, bool trainable,
-            const std::string& name);
+            const std::string& name, bool bf16 = false);
   int conv2d(int x, int filters, int R, int S, int stride_h, int stride_w, bool same,
-             bool use_bias, Activation activation, bool trainable, const std::string& name);
+             bool use_bias, Activation activation, bool trainable, const std::string& name,
+             bool bf16 = false);
   int pool(int x, bool takes_max, int R, int S, int stride_h, int stride_w, bool same);
   int global_average_pool(int x);
   int activate(int x, Activation activation, float alpha);

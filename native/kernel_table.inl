@@ -3,8 +3,8 @@ constexpr Kernels make_table(const char* name) {
   return Kernels{
       name,        brgemm_any<false>, brgemm_any<true>, transpose,     activate,
       activate_bwd, derive_rows,      update,           scale_u8,      scale_f32,
-      add,         column_sums,       max_pool,         max_pool_bwd,  average_pool,
-      average_pool_bwd, dropout,      dropout_bwd,      normalize,     normalize_sums,
-      centered_squares, normalize_bwd, multiply_adds,  2 * kChains * kLanes,
+      add,         max_pool,          max_pool_bwd,     average_pool,  average_pool_bwd,
+      dropout,     dropout_bwd,       column_sums,      centered_squares, normalize,
+      normalize_sums, normalize_bwd,  multiply_adds,    2 * kChains * kLanes,
   };
 }

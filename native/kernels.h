@@ -59,10 +59,6 @@ struct Kernels {
   void (*scale_u8)(const std::uint8_t* x, float* y, std::int64_t n, float scale, float offset);
   void (*scale_f32)(const float* x, float* y, std::int64_t n, float scale, float offset);
   void (*add)(const float* a, const float* b, float* y, std::int64_t n);  // y = a + b
-  // sums (C) grow by the column sums of x (rows, C), rows `stride` apart.
-  void (*column_sums)(const float* x, std::int64_t stride, std::int64_t rows, std::int64_t C,
-                      float* sums);
-
   // argmax: one byte per output element, the window position that won.
   void (*max_pool)(const PoolShape&, const float* x, float* y, std::uint8_t* argmax);
   void (*max_pool_bwd)(const PoolShape&, const float* dy, const std::uint8_t* argmax, float* dx);
@@ -76,21 +72,21 @@ struct Kernels {
   void (*dropout_bwd)(const float* dy, float* dx, const std::uint32_t* mask, std::int64_t n,
                       float scale);
 
-  // Rows of C: y = (x - mean) * inv_std * gamma + beta. gamma and beta may be null.
-  void (*normalize)(const float* x, float* y, std::int64_t rows, std::int64_t C,
-                    const float* mean, const float* inv_std, const float* gamma,
-                    const float* beta);
-  // dbeta += sum dy, dgamma += sum dy * (x - mean) * inv_std, over rows; both (C).
-  void (*normalize_sums)(const float* x, const float* dy, std::int64_t rows, std::int64_t C,
-                         const float* mean, const float* inv_std, float* dgamma, float* dbeta);
-  // squares (C) grow by the column sums of (x - mean)^2.
+  // x, y, dy, dx (rows, C); everything else (C).
+  // sums = column sums of x; then squares = column sums of (x - mean)^2.
+  void (*column_sums)(const float* x, std::int64_t rows, std::int64_t C, float* sums);
   void (*centered_squares)(const float* x, std::int64_t rows, std::int64_t C, const float* mean,
                            float* squares);
-  // dx = factor * (dy - (dbeta + xhat * dgamma) / count), factor (C) = gamma * inv_std.
+  // y = (x - mean) * factor + shift
+  void (*normalize)(const float* x, float* y, std::int64_t rows, std::int64_t C, const float* mean,
+                    const float* factor, const float* shift);
+  // sums += sum dy, products += sum dy * (x - mean)
+  void (*normalize_sums)(const float* x, const float* dy, std::int64_t rows, std::int64_t C,
+                         const float* mean, float* products, float* sums);
+  // dx = factor * dy - ((x - mean) * tilt + shift)
   void (*normalize_bwd)(const float* x, const float* dy, float* dx, std::int64_t rows,
-                        std::int64_t C, const float* mean, const float* inv_std,
-                        const float* factor, const float* dgamma, const float* dbeta,
-                        float inv_count);
+                        std::int64_t C, const float* mean, const float* factor, const float* tilt,
+                        const float* shift);
 
   // See peak_kernel.inl.
   float (*multiply_adds)(std::int64_t rounds);

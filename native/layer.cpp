@@ -31,4 +31,30 @@ void PartialGradient::apply(const Step& step, Param& param, int thread) {
   step.update->apply(step.kernels, param, range.begin, total, count);
 }
 
+std::vector<Sweep> Layer::fwd_sweeps() {
+  Sweep whole;
+  whole.begin = [this](const Step& step, int thread) { fwd(step, thread); };
+  whole.waits = true;
+  return {whole};
+}
+
+std::vector<Sweep> Layer::bwd_sweeps() {
+  Sweep whole;
+  whole.begin = [this](const Step& step, int thread) { bwd(step, thread); };
+  whole.waits = true;
+  return {whole};
+}
+
+std::vector<Sweep> ImageLayer::fwd_sweeps() {
+  Sweep sweep;
+  sweep.image = [this](const Step& step, std::int64_t n, int) { fwd_image(step, n); };
+  return {sweep};
+}
+
+std::vector<Sweep> ImageLayer::bwd_sweeps() {
+  Sweep sweep;
+  sweep.image = [this](const Step& step, std::int64_t n, int) { bwd_image(step, n); };
+  return {sweep};
+}
+
 }  // namespace penmark

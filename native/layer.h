@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -70,13 +71,36 @@ class PartialGradient {
   std::int64_t stride_ = 0;
 };
 
+// Work on the images of a batch, each on its own. The plan takes one image through all sweeps that
+// follow each other before it turns to the next: what one has written, the next finds in L2.
+struct Sweep {
+  using Shared = std::function<void(const Step&, int thread)>;
+  Shared begin;    // by all threads, before any image of theirs; a barrier follows
+  Shared prepare;  // for this thread's images only: no barrier follows
+  std::function<void(const Step&, std::int64_t n, int thread)> image;
+  Shared end;      // by all threads, when all images are done
+  bool waits = false;  // begin or prepare reads what all threads have done in the sweep before
+};
+
+// Each function is called by every thread with its number, and does that thread's share.
 class Layer {
  public:
   virtual ~Layer() = default;
-  // Each is called by every thread with its number. On return a thread's own share is done; the
-  // network puts a barrier between layers. bwd reads the outputs' grad and writes the inputs'.
-  virtual void fwd(const Step& step, int thread) = 0;
-  virtual void bwd(const Step& step, int thread) = 0;
+  // bwd reads the outputs' grad and writes the inputs'. A layer overrides these two if it looks at
+  // all images of a batch at once, and if not, the two below.
+  virtual void fwd(const Step&, int) {}
+  virtual void bwd(const Step&, int) {}
+  virtual std::vector<Sweep> fwd_sweeps();
+  virtual std::vector<Sweep> bwd_sweeps();
+};
+
+// A layer with one plain sweep each way.
+class ImageLayer : public Layer {
+ public:
+  std::vector<Sweep> fwd_sweeps() override;
+  std::vector<Sweep> bwd_sweeps() override;
+  virtual void fwd_image(const Step& step, std::int64_t n) = 0;
+  virtual void bwd_image(const Step& step, std::int64_t n) = 0;
 };
 
 }  // namespace penmark

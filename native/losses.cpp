@@ -6,33 +6,44 @@
 namespace penmark {
 namespace {
 
+constexpr std::int64_t kAhead = 8;  // images whose labels are fetched into the cache before their turn
+
 // log(1 + e^x) without overflow
 double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x))); }
 
 struct Row {
+  const Kernels& kernels;
   const float* scores;
+  float* exps;      // (K): room for e^(score - highest score)
   const float* targets;
   float* gradient;  // or null
   std::int64_t K;
   float factor;     // weight / images in the batch
 };
 
-double softmax_cross_entropy(const Row& row) {
+// Fills row.exps; returns the highest score.
+float exponentials(const Row& row) {
   float most = row.scores[0];
   for (std::int64_t k = 1; k < row.K; ++k) most = std::max(most, row.scores[k]);
+  for (std::int64_t k = 0; k < row.K; ++k) row.exps[k] = row.scores[k] - most;
+  row.kernels.activate(Activation::exponential, 0.0f, row.exps, row.exps, row.K);
+  return most;
+}
+
+double softmax_cross_entropy(const Row& row) {
+  const float most = exponentials(row);
   double sum = 0, mass = 0, dot = 0;
   for (std::int64_t k = 0; k < row.K; ++k) {
-    const double shifted = static_cast<double>(row.scores[k]) - most;
-    sum += std::exp(static_cast<float>(shifted));
+    sum += row.exps[k];
     mass += row.targets[k];
     // A class without probability adds nothing, however far its logit is: 0 * infinity is 0 here.
-    if (row.targets[k] != 0.0f) dot += row.targets[k] * shifted;
+    if (row.targets[k] != 0.0f)
+      dot += row.targets[k] * (static_cast<double>(row.scores[k]) - most);
   }
   if (row.gradient != nullptr) {
     const float scale = static_cast<float>(mass / sum);
     for (std::int64_t k = 0; k < row.K; ++k)
-      row.gradient[k] =
-          row.factor * (std::exp(row.scores[k] - most) * scale - row.targets[k]);
+      row.gradient[k] = row.factor * (row.exps[k] * scale - row.targets[k]);
   }
   return mass * std::log(sum) - dot;
 }
@@ -41,13 +52,12 @@ double softmax_cross_entropy(const Row& row) {
 // target leaves the gradient.
 double clipped_cross_entropy(const Row& row) {
   constexpr double kEpsilon = 1e-7;
-  float most = row.scores[0];
-  for (std::int64_t k = 1; k < row.K; ++k) most = std::max(most, row.scores[k]);
+  exponentials(row);
   double sum = 0;
-  for (std::int64_t k = 0; k < row.K; ++k) sum += std::exp(row.scores[k] - most);
+  for (std::int64_t k = 0; k < row.K; ++k) sum += row.exps[k];
   double loss = 0, mass = 0;
   for (std::int64_t k = 0; k < row.K; ++k) {
-    const double p = std::exp(row.scores[k] - most) / sum, t = row.targets[k];
+    const double p = row.exps[k] / sum, t = row.targets[k];
     const bool kept = p > kEpsilon && p < 1.0 - kEpsilon;
     loss -= t * std::log(std::min(std::max(p, kEpsilon), 1.0 - kEpsilon));
     if (kept) mass += t;
@@ -55,7 +65,7 @@ double clipped_cross_entropy(const Row& row) {
   }
   if (row.gradient != nullptr)
     for (std::int64_t k = 0; k < row.K; ++k) {
-      const double p = std::exp(row.scores[k] - most) / sum;
+      const double p = row.exps[k] / sum;
       row.gradient[k] = row.factor * static_cast<float>(row.gradient[k] + mass * p);
     }
   return loss;
@@ -103,6 +113,7 @@ void Totals::add(const Totals& other) {
 Loss::Loss(const Tensor& scores, LossOptions options, int N, Arena& arena)
     : scores_(scores), options_(std::move(options)) {
   arena.reserve(&target_, N * scores.features);
+  arena.reserve(&exps_, N * scores.features);
 }
 
 void Loss::run(const Step& step, const Labels& labels, bool differentiate, int thread,
@@ -111,6 +122,8 @@ void Loss::run(const Step& step, const Labels& labels, bool differentiate, int t
   const Range images = share_of(step.n, thread, step.threads);
   for (std::int64_t n = images.begin; n < images.end; ++n) {
     const std::int64_t at = labels.order != nullptr ? labels.order[n] : n;
+    if (labels.classes != nullptr && labels.order != nullptr && n + kAhead < images.end)
+      __builtin_prefetch(labels.classes + labels.order[n + kAhead]);
     const float* scores = scores_.data + n * scores_.stride;
     float* target = target_ + n * K;
     for (std::int64_t k = 0; k < K; ++k)
@@ -137,7 +150,8 @@ void Loss::run(const Step& step, const Labels& labels, bool differentiate, int t
       for (std::int64_t k = 0; k < K; ++k) target[k] = target[k] * (1.0f - smoothing) + floor;
     }
     const float weight = labels.weights != nullptr ? labels.weights[at] : 1.0f;
-    const Row row{scores, target, differentiate ? scores_.grad + n * scores_.stride : nullptr, K,
+    const Row row{step.kernels, scores, exps_ + n * K, target,
+                  differentiate ? scores_.grad + n * scores_.stride : nullptr, K,
                   weight / static_cast<float>(step.n)};
     double loss = 0;
     switch (options_.kind) {

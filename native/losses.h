@@ -46,6 +46,7 @@ class Loss {
   const Tensor& scores_;
   LossOptions options_;
   float* target_ = nullptr;  // (N, K): each image's targets, from classes or smoothed
+  float* exps_ = nullptr;    // (N, K): room for the exponentials of its scores
 };
 
 }  // namespace penmark

@@ -7,8 +7,6 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "dispatch.h"
-
 namespace penmark {
 namespace {
 
@@ -31,8 +29,9 @@ int checked_threads(int threads) {
 }  // namespace
 
 Network::Network(const Shape& input, int threads, const std::string& isa, bool guards)
-    : kernels_(choose_kernels(isa)), pool_(checked_threads(threads)), guards_(guards),
-      graph_(input), weights_(guards), totals_(static_cast<std::size_t>(pool_.threads())) {}
+    : isa_(choose_isa(isa)), kernels_(isa_.kernels), chooses_threads_(threads == 0),
+      pool_(checked_threads(threads)), guards_(guards), graph_(input), weights_(guards),
+      totals_(static_cast<std::size_t>(pool_.threads())) {}
 
 void Network::set_loss(int tensor, LossOptions loss) {
   graph_.shape(tensor);  // throws if there is none
@@ -45,9 +44,9 @@ void Network::finish() {
   for (const std::unique_ptr<Param>& param : graph_.params()) {
     weights_.reserve(&param->w, param->size);
     if (!param->trainable) continue;
-    weights_.reserve(&param->grad, param->size);
     for (int i = 0; i < optimizer_.slots(); ++i)
       weights_.reserve(&param->slot[static_cast<std::size_t>(i)], param->size);
+    weights_.reserve(&param->grad, param->size);
   }
   weights_.allocate();
   squares_.assign(static_cast<std::size_t>(pool_.threads()) * graph_.params().size(), 0.0);
@@ -58,9 +57,11 @@ Plan& Network::plan_for(int batch, bool training) {
   if (!finished_) throw std::invalid_argument("finish() comes first");
   if (training && loss_at_ < 0) throw std::invalid_argument("set_loss() comes before training");
   std::unique_ptr<Plan>& plan = plans_[{batch, training}];
-  if (plan == nullptr)
-    plan = std::make_unique<Plan>(graph_, batch, pool_.threads(), training, loss_at_,
-                                  loss_at_ < 0 ? nullptr : &loss_, augment_, guards_);
+  if (plan != nullptr) return *plan;
+  int threads = pool_.threads();
+  if (chooses_threads_) threads = threads_worth(graph_, batch, threads, training);
+  plan = std::make_unique<Plan>(graph_, batch, threads, training, loss_at_,
+                                loss_at_ < 0 ? nullptr : &loss_, augment_, isa_.bf16, guards_);
   return *plan;
 }
 
@@ -79,7 +80,7 @@ void Network::for_each_batch(const Run& run, Plan& plan, const Progress& progres
     for (const Totals& totals : totals_) sum.add(totals);
     return progress(done, sum);
   };
-  pool_.run([&](int thread) {
+  pool_.run(plan.threads(), [&](int thread) {
     Clock::time_point next = Clock::now() + kBetweenReports;
     for (std::int64_t i = 0; i < batches; ++i) {
       const std::int64_t first = i * batch;
@@ -93,7 +94,7 @@ void Network::for_each_batch(const Run& run, Plan& plan, const Progress& progres
           if (!report(i + 1)) stop.store(true, std::memory_order_relaxed);
         }
       }
-      pool_.barrier().wait();
+      plan.barrier().wait();
       if (stop.load(std::memory_order_relaxed)) return;
     }
   });
@@ -105,7 +106,7 @@ Totals Network::train(const Run& run, const Training& training, const Progress& 
   for_each_batch(run, plan, progress, [&](int thread, std::int64_t first, int n, std::int64_t i) {
     const std::int64_t iteration = training.iteration + i;
     const Update update = optimizer_.at(iteration, training.rates[i]);
-    const Step step{kernels_, pool_.barrier(), &update, pool_.threads(), n, true,
+    const Step step{kernels_, plan.barrier(), &update, plan.threads(), n, true,
                     step_key(training.seed, iteration)};
     const std::int64_t* order = run.labels.order + first;
     const Labels labels{run.labels.classes, run.labels.targets, run.labels.weights, order};
@@ -160,7 +161,7 @@ Totals Network::evaluate(const Run& run, const Progress& progress) {
   if (loss_at_ < 0) throw std::invalid_argument("set_loss() comes before evaluate()");
   Plan& plan = plan_for(run.batch, false);
   for_each_batch(run, plan, progress, [&](int thread, std::int64_t first, int n, std::int64_t) {
-    const Step step{kernels_, pool_.barrier(), nullptr, pool_.threads(), n, false, 0};
+    const Step step{kernels_, plan.barrier(), nullptr, plan.threads(), n, false, 0};
     const std::int64_t* order = run.labels.order + first;
     const Labels labels{run.labels.classes, run.labels.targets, run.labels.weights, order};
     plan.gather(step, run.images, order, thread);
@@ -178,14 +179,14 @@ void Network::predict(const Run& run, int tensor, float* out, const Progress& pr
   Plan& plan = plan_for(run.batch, false);
   const Tensor& y = plan.tensor(tensor);
   for_each_batch(run, plan, progress, [&](int thread, std::int64_t first, int n, std::int64_t) {
-    const Step step{kernels_, pool_.barrier(), nullptr, pool_.threads(), n, false, 0};
+    const Step step{kernels_, plan.barrier(), nullptr, plan.threads(), n, false, 0};
     plan.gather(step, run.images, run.labels.order + first, thread);
     plan.fwd(step, thread);
     const Range images = share_of(n, thread, step.threads);
     for (std::int64_t i = images.begin; i < images.end; ++i)
       std::memcpy(out + (first + i) * y.features, y.data + i * y.stride,
                   static_cast<std::size_t>(y.features) * sizeof(float));
-    pool_.barrier().wait();
+    plan.barrier().wait();
   });
 }
 
@@ -194,7 +195,7 @@ Totals Network::gradients(const Run& run, std::uint64_t seed) {
   for_each_batch(run, plan, nullptr, [&](int thread, std::int64_t, int n, std::int64_t) {
     Update update = optimizer_.at(0, 0.0f);
     update.fused = false;
-    const Step step{kernels_, pool_.barrier(), &update, pool_.threads(), n, true,
+    const Step step{kernels_, plan.barrier(), &update, plan.threads(), n, true,
                     step_key(seed, 0)};
     plan.gather(step, run.images, run.labels.order, thread);
     plan.fwd(step, thread);

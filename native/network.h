@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "dispatch.h"
 #include "graph.h"
 #include "optimizer.h"
 #include "plan.h"
@@ -33,11 +34,11 @@ struct Training {
 
 class Network {
  public:
-  // threads: 0 = as many as the process may use; isa: see choose_kernels.
+  // threads: 0 = as many as the process may use and the work is worth; isa: see choose_isa.
   Network(const Shape& input, int threads, const std::string& isa, bool guards);
 
   Graph& graph() { return graph_; }
-  const char* isa() const { return kernels_.name; }
+  const char* isa() const { return isa_.name; }
   int threads() const { return pool_.threads(); }
   const Optimizer& optimizer() const { return optimizer_; }
 
@@ -69,7 +70,9 @@ class Network {
   template <class Body>
   void for_each_batch(const Run& run, Plan& plan, const Progress& progress, const Body& body);
 
+  const Isa isa_;
   const Kernels& kernels_;
+  const bool chooses_threads_;
   ThreadPool pool_;
   bool guards_;
   Graph graph_;

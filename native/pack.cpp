@@ -20,21 +20,25 @@ void unpack_panels(const float* panels, float* matrix, std::int64_t rows, std::i
   }
 }
 
-void flip_panels(const float* panels, float* flipped, int R, int S, int C, int K,
-                 std::int64_t begin, std::int64_t end) {
+void flip_panels(const Kernels& kernels, const float* panels, float* flipped, int R, int S, int C,
+                 int K, std::int64_t begin, std::int64_t end) {
   const std::int64_t rows = static_cast<std::int64_t>(R) * S * C;
   const std::int64_t flipped_rows = static_cast<std::int64_t>(R) * S * K;
   for (std::int64_t rs = begin; rs < end; ++rs) {
     const std::int64_t mirrored = static_cast<std::int64_t>(R) * S - 1 - rs;
     for (std::int64_t pc = 0; pc < panel_count(C); ++pc) {
       const int bc = panel_width(C, pc), channels = panel_columns(C, pc);
-      for (int k = 0; k < K; ++k) {
-        const std::int64_t pk = k / kPanel;
-        const int bk = panel_width(K, pk);
-        const float* from =
-            panels + panel_offset(rows, pk) + (rs * C + pc * kPanel) * bk + k % kPanel;
-        float* to = flipped + panel_offset(flipped_rows, pc) + (mirrored * K + k) * bc;
-        for (int c = 0; c < channels; ++c) to[c] = from[static_cast<std::int64_t>(c) * bk];
+      for (std::int64_t pk = 0; pk < panel_count(K); ++pk) {
+        const int bk = panel_width(K, pk), columns = panel_columns(K, pk);
+        const float* from = panels + panel_offset(rows, pk) + (rs * C + pc * kPanel) * bk;
+        float* to =
+            flipped + panel_offset(flipped_rows, pc) + (mirrored * K + pk * kPanel) * bc;
+        if (columns == bk) {
+          kernels.transpose(from, bk, to, bc, channels, bk);
+          continue;
+        }
+        for (int k = 0; k < columns; ++k)
+          for (int c = 0; c < channels; ++c) to[k * bc + c] = from[c * bk + k];
       }
     }
   }

@@ -36,7 +36,7 @@ void unpack_panels(const float* panels, float* matrix, std::int64_t rows, std::i
 // For bwd_d of a convolution: from panels of (R*S*C, K) to panels of (R*S*K, C) with both kernel
 // axes reversed, so that the gradient to the input is a forward convolution.
 // Handles kernel positions [begin, end) of R*S.
-void flip_panels(const float* panels, float* flipped, int R, int S, int C, int K,
-                 std::int64_t begin, std::int64_t end);
+void flip_panels(const Kernels& kernels, const float* panels, float* flipped, int R, int S, int C,
+                 int K, std::int64_t begin, std::int64_t end);
 
 }  // namespace penmark

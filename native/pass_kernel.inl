@@ -18,14 +18,6 @@ void add(const float* a, const float* b, float* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) y[i] = a[i] + b[i];
 }
 
-void column_sums(const float* x, std::int64_t stride, std::int64_t rows, std::int64_t C,
-                 float* sums) {
-  for (std::int64_t r = 0; r < rows; ++r, x += stride) {
-#pragma omp simd
-    for (std::int64_t c = 0; c < C; ++c) sums[c] += x[c];
-  }
-}
-
 constexpr int kPoolBlock = 64;  // channels at a time, their maxima and winners in registers or L1
 
 inline int clipped(int first, int size, int limit) {
@@ -189,47 +181,173 @@ void dropout_bwd(const float* dy, float* dx, const std::uint32_t* mask, std::int
   }
 }
 
-void normalize(const float* x, float* y, std::int64_t rows, std::int64_t C, const float* mean,
-               const float* inv_std, const float* gamma, const float* beta) {
-  for (std::int64_t r = 0; r < rows; ++r, x += C, y += C) {
-#pragma omp simd
-    for (std::int64_t c = 0; c < C; ++c) {
-      const float factor = gamma == nullptr ? inv_std[c] : inv_std[c] * gamma[c];
-      y[c] = (x[c] - mean[c]) * factor + (beta == nullptr ? 0.0f : beta[c]);
+// Rows by columns: a pair of vectors of columns at a time, so that what belongs to a column stays in
+// registers while the rows pass by. kFull: both vectors are whole; else `columns` are left.
+constexpr int kPair = 2 * kLanes;
+
+template <bool kFull>
+struct Pair {
+  Vec v[2];
+
+  static Pair zero() { return {{Vec{}, Vec{}}}; }
+  static Pair of(const float* p, int columns) {
+    if (kFull) return {{load(p), load(p + kLanes)}};
+    if (columns <= kLanes) return {{load_part(p, columns), Vec{}}};
+    return {{load(p), load_part(p + kLanes, columns - kLanes)}};
+  }
+  void to(float* p, int columns) const {
+    if (kFull) {
+      store(p, v[0]);
+      store(p + kLanes, v[1]);
+    } else if (columns <= kLanes) {
+      store_part(p, v[0], columns);
+    } else {
+      store(p, v[0]);
+      store_part(p + kLanes, v[1], columns - kLanes);
     }
   }
-}
+};
 
-void normalize_sums(const float* x, const float* dy, std::int64_t rows, std::int64_t C,
-                    const float* mean, const float* inv_std, float* dgamma, float* dbeta) {
-  for (std::int64_t r = 0; r < rows; ++r, x += C, dy += C) {
-#pragma omp simd
-    for (std::int64_t c = 0; c < C; ++c) {
-      dgamma[c] += dy[c] * (x[c] - mean[c]) * inv_std[c];
-      dbeta[c] += dy[c];
+// Runs body<kFull>(first column, columns) for all columns.
+#define PENMARK_BY_COLUMNS(C, body)                                                \
+  std::int64_t c = 0;                                                              \
+  for (; c + kPair <= (C); c += kPair) body<true>(c, kPair);                       \
+  if (c < (C)) body<false>(c, static_cast<int>((C) - c));
+
+struct ColumnSums {
+  const float* x;
+  std::int64_t rows, C;
+  float* sums;
+
+  // Two rows at a time: one sum after the other would wait for the adder.
+  template <bool kFull>
+  void run(std::int64_t c, int columns) const {
+    auto even = Pair<kFull>::zero(), odd = even;
+    const float* from = x + c;
+    for (std::int64_t r = 0; r + 1 < rows; r += 2, from += 2 * C) {
+      const auto a = Pair<kFull>::of(from, columns), b = Pair<kFull>::of(from + C, columns);
+      for (int i = 0; i < 2; ++i) {
+        even.v[i] += a.v[i];
+        odd.v[i] += b.v[i];
+      }
     }
+    if (rows % 2 != 0) {
+      const auto a = Pair<kFull>::of(from, columns);
+      for (int i = 0; i < 2; ++i) even.v[i] += a.v[i];
+    }
+    for (int i = 0; i < 2; ++i) even.v[i] += odd.v[i];
+    even.to(sums + c, columns);
   }
+};
+void column_sums(const float* x, std::int64_t rows, std::int64_t C, float* sums) {
+  const ColumnSums job{x, rows, C, sums};
+  PENMARK_BY_COLUMNS(C, job.template run)
 }
 
+struct CenteredSquares {
+  const float* x;
+  std::int64_t rows, C;
+  const float* mean;
+  float* squares;
+
+  template <bool kFull>
+  void run(std::int64_t c, int columns) const {
+    const auto m = Pair<kFull>::of(mean + c, columns);
+    auto even = Pair<kFull>::zero(), odd = even;
+    const float* from = x + c;
+    for (std::int64_t r = 0; r + 1 < rows; r += 2, from += 2 * C) {
+      const auto a = Pair<kFull>::of(from, columns), b = Pair<kFull>::of(from + C, columns);
+      for (int i = 0; i < 2; ++i) {
+        even.v[i] += (a.v[i] - m.v[i]) * (a.v[i] - m.v[i]);
+        odd.v[i] += (b.v[i] - m.v[i]) * (b.v[i] - m.v[i]);
+      }
+    }
+    if (rows % 2 != 0) {
+      const auto a = Pair<kFull>::of(from, columns);
+      for (int i = 0; i < 2; ++i) even.v[i] += (a.v[i] - m.v[i]) * (a.v[i] - m.v[i]);
+    }
+    for (int i = 0; i < 2; ++i) even.v[i] += odd.v[i];
+    even.to(squares + c, columns);
+  }
+};
 void centered_squares(const float* x, std::int64_t rows, std::int64_t C, const float* mean,
                       float* squares) {
-  for (std::int64_t r = 0; r < rows; ++r, x += C) {
-#pragma omp simd
-    for (std::int64_t c = 0; c < C; ++c) {
-      const float d = x[c] - mean[c];
-      squares[c] += d * d;
-    }
-  }
+  const CenteredSquares job{x, rows, C, mean, squares};
+  PENMARK_BY_COLUMNS(C, job.template run)
 }
 
-void normalize_bwd(const float* x, const float* dy, float* dx, std::int64_t rows, std::int64_t C,
-                   const float* mean, const float* inv_std, const float* factor,
-                   const float* dgamma, const float* dbeta, float inv_count) {
-  for (std::int64_t r = 0; r < rows; ++r, x += C, dy += C, dx += C) {
-#pragma omp simd
-    for (std::int64_t c = 0; c < C; ++c) {
-      const float normal = (x[c] - mean[c]) * inv_std[c];
-      dx[c] = factor[c] * (dy[c] - (dbeta[c] + normal * dgamma[c]) * inv_count);
+struct Normalize {
+  const float* x;
+  float* y;
+  std::int64_t rows, C;
+  const float *mean, *factor, *shift;
+
+  template <bool kFull>
+  void run(std::int64_t c, int columns) const {
+    const auto m = Pair<kFull>::of(mean + c, columns), f = Pair<kFull>::of(factor + c, columns),
+               s = Pair<kFull>::of(shift + c, columns);
+    for (std::int64_t at = c; at < rows * C; at += C) {
+      auto a = Pair<kFull>::of(x + at, columns);
+      for (int i = 0; i < 2; ++i) a.v[i] = (a.v[i] - m.v[i]) * f.v[i] + s.v[i];
+      a.to(y + at, columns);
     }
   }
+};
+void normalize(const float* x, float* y, std::int64_t rows, std::int64_t C, const float* mean,
+               const float* factor, const float* shift) {
+  const Normalize job{x, y, rows, C, mean, factor, shift};
+  PENMARK_BY_COLUMNS(C, job.template run)
+}
+
+struct NormalizeSums {
+  const float *x, *dy;
+  std::int64_t rows, C;
+  const float* mean;
+  float *products, *sums;
+
+  template <bool kFull>
+  void run(std::int64_t c, int columns) const {
+    const auto m = Pair<kFull>::of(mean + c, columns);
+    auto product = Pair<kFull>::of(products + c, columns), sum = Pair<kFull>::of(sums + c, columns);
+    for (std::int64_t at = c; at < rows * C; at += C) {
+      const auto a = Pair<kFull>::of(x + at, columns), g = Pair<kFull>::of(dy + at, columns);
+      for (int i = 0; i < 2; ++i) {
+        product.v[i] += g.v[i] * (a.v[i] - m.v[i]);
+        sum.v[i] += g.v[i];
+      }
+    }
+    product.to(products + c, columns);
+    sum.to(sums + c, columns);
+  }
+};
+void normalize_sums(const float* x, const float* dy, std::int64_t rows, std::int64_t C,
+                    const float* mean, float* products, float* sums) {
+  const NormalizeSums job{x, dy, rows, C, mean, products, sums};
+  PENMARK_BY_COLUMNS(C, job.template run)
+}
+
+struct NormalizeBwd {
+  const float *x, *dy;
+  float* dx;
+  std::int64_t rows, C;
+  const float *mean, *factor, *tilt, *shift;
+
+  template <bool kFull>
+  void run(std::int64_t c, int columns) const {
+    const auto m = Pair<kFull>::of(mean + c, columns), f = Pair<kFull>::of(factor + c, columns),
+               t = Pair<kFull>::of(tilt + c, columns), s = Pair<kFull>::of(shift + c, columns);
+    for (std::int64_t at = c; at < rows * C; at += C) {
+      const auto a = Pair<kFull>::of(x + at, columns);
+      auto g = Pair<kFull>::of(dy + at, columns);
+      for (int i = 0; i < 2; ++i)
+        g.v[i] = f.v[i] * g.v[i] - ((a.v[i] - m.v[i]) * t.v[i] + s.v[i]);
+      g.to(dx + at, columns);
+    }
+  }
+};
+void normalize_bwd(const float* x, const float* dy, float* dx, std::int64_t rows, std::int64_t C,
+                   const float* mean, const float* factor, const float* tilt,
+                   const float* shift) {
+  const NormalizeBwd job{x, dy, dx, rows, C, mean, factor, tilt, shift};
+  PENMARK_BY_COLUMNS(C, job.template run)
 }

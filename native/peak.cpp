@@ -10,12 +10,12 @@
 namespace penmark {
 
 double peak_gflops(int threads) {
-  const Kernels& kernels = choose_kernels();
+  const Kernels& kernels = choose_isa().kernels;
   ThreadPool pool(threads);
   std::atomic<float> sink{0.0f};
   const auto seconds = [&](std::int64_t rounds) {
     const auto start = std::chrono::steady_clock::now();
-    pool.run([&](int) { sink.store(kernels.multiply_adds(rounds), std::memory_order_relaxed); });
+    pool.run(threads, [&](int) { sink.store(kernels.multiply_adds(rounds), std::memory_order_relaxed); });
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   };
   // Neighbors on a shared machine slow single trials, so the best of several short ones counts.

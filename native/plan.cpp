@@ -1,11 +1,13 @@
 #include "plan.h"
 
+#include <algorithm>
 #include <chrono>
-
 
 #include "activations.h"
 #include "batch_norm.h"
+#include "conv2d_bf16.h"
 #include "dense.h"
+#include "dense_bf16.h"
 #include "dropout.h"
 #include "pool.h"
 
@@ -14,9 +16,20 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
+// Adds a layer's sweeps; the images go on to them straight from the sweep before, if they may.
+void append(std::vector<Chain>& chains, std::vector<Sweep> sweeps, std::size_t layer) {
+  for (Sweep& sweep : sweeps) {
+    const bool joins = !chains.empty() && !sweep.waits && chains.back().sweeps.back().image;
+    if (!joins) chains.emplace_back();
+    chains.back().sweeps.push_back(std::move(sweep));
+    chains.back().layers.push_back(layer);
+  }
 }
+
+constexpr std::int64_t kAhead = 2;  // images, fetched into the cache before their turn
+
+// Operations in a step for which one more thread pays: some 20 microseconds of them.
+constexpr std::int64_t kOperationsPerThread = 2'000'000;
 
 constexpr const char* kOpNames[] = {"dense",   "conv2d",  "max_pool", "average_pool", "activate",
                                     "softmax", "rescale", "reshape",  "dropout", "batch_norm",
@@ -24,10 +37,24 @@ constexpr const char* kOpNames[] = {"dense",   "conv2d",  "max_pool", "average_p
 
 }  // namespace
 
+int threads_worth(const Graph& graph, int N, int most, bool training) {
+  std::int64_t operations = 0;
+  for (const Node& node : graph.nodes()) {
+    const std::int64_t outputs = graph.shape(node.output).features();
+    std::int64_t reduction = 1;
+    if (node.op == Op::dense) reduction = graph.shape(node.inputs[0]).features();
+    if (node.op == Op::conv2d)
+      reduction = static_cast<std::int64_t>(node.conv.R) * node.conv.S * node.conv.C;
+    operations += 2 * N * outputs * reduction * (training ? 3 : 1);
+    if (operations >= most * kOperationsPerThread) return most;
+  }
+  return std::max(1, static_cast<int>(operations / kOperationsPerThread));
+}
+
 Plan::Plan(Graph& graph, int N, int threads, bool training, int loss_at, const LossOptions* loss,
-           const Augment& augment, bool guards)
-    : graph_(graph), N_(N), threads_(threads), training_(training), augment_(augment),
-      arena_(guards) {
+           const Augment& augment, const Bf16Kernels& bf16, bool guards)
+    : graph_(graph), N_(N), threads_(threads), barrier_(threads_), training_(training),
+      augment_(augment), bf16_(bf16), arena_(guards) {
   const std::size_t count = static_cast<std::size_t>(graph.last()) + 1;
   used_.assign(count, training ? 0 : 1);
   differentiable_.assign(count, 0);
@@ -57,6 +84,10 @@ Plan::Plan(Graph& graph, int N, int threads, bool training, int loss_at, const L
     alias.alias->data = alias.of->data;
     if (alias.shares_gradient) alias.alias->grad = alias.of->grad;
   }
+  for (std::size_t i = 0; i < layers_.size(); ++i) append(fwd_, layers_[i]->fwd_sweeps(), i);
+  if (!training) return;
+  for (std::size_t i = layers_.size(); i-- > 0;)  // none for layers below the first that trains
+    if (outputs_[i]->grad != nullptr) append(bwd_, layers_[i]->bwd_sweeps(), i);
 }
 
 void Plan::find_used(int loss_at) {
@@ -75,10 +106,10 @@ Tensor& Plan::new_tensor(const Shape& shape) {
   tensor.W = shape.W;
   tensor.C = shape.C;
   tensor.features = shape.features();
-  // Whole vectors per image; and never a multiple of 4 KB, which would put the same feature of all
-  // images into the same set of the L1 cache.
+  // Whole vectors per image; and never a multiple of 1 KB, which would put the same feature of all
+  // images into a few sets of the L1 cache.
   tensor.stride = round_up(tensor.features, 16);
-  if (tensor.stride % 1024 == 0) tensor.stride += 16;
+  if (tensor.stride % 256 == 0) tensor.stride += 16;
   return tensor;
 }
 
@@ -113,6 +144,7 @@ void Plan::connect(int output, int alias_of) {
     copies_[at].push_back(&copy);
   }
   layers_.push_back(std::make_unique<Fork>(tensor, std::move(copies)));
+  outputs_.push_back(&tensor);
   times_.push_back({"fork", 0, 0});
 }
 
@@ -146,12 +178,20 @@ void Plan::build(const Node& node) {
   std::unique_ptr<Layer> layer;
   switch (node.op) {
     case Op::dense:
-      layer = std::make_unique<Dense>(x, y, *param(0), param(1), node.activation, N_, threads_,
-                                      training_, arena_);
+      if (node.bf16)
+        layer = std::make_unique<DenseBf16>(x, y, *param(0), param(1), node.activation, N_,
+                                            threads_, training_, bf16_, arena_);
+      else
+        layer = std::make_unique<Dense>(x, y, *param(0), param(1), node.activation, N_, threads_,
+                                        training_, arena_);
       break;
     case Op::conv2d:
-      layer = std::make_unique<Conv2D>(x, y, node.conv, *param(0), param(1), node.activation,
-                                       threads_, training_, arena_);
+      if (node.bf16)
+        layer = std::make_unique<Conv2DBf16>(x, y, node.conv, *param(0), param(1), node.activation,
+                                             threads_, training_, bf16_, arena_);
+      else
+        layer = std::make_unique<Conv2D>(x, y, node.conv, *param(0), param(1), node.activation,
+                                         threads_, training_, arena_);
       break;
     case Op::max_pool:
     case Op::average_pool:
@@ -175,6 +215,7 @@ void Plan::build(const Node& node) {
     case Op::reshape: return;
   }
   layers_.insert(layers_.begin() + static_cast<std::ptrdiff_t>(place), std::move(layer));
+  outputs_.insert(outputs_.begin() + static_cast<std::ptrdiff_t>(place), &y);
   const std::string name = param(0) != nullptr ? param(0)->name : std::to_string(node.output);
   times_.insert(times_.begin() + static_cast<std::ptrdiff_t>(place),
                 {std::string(kOpNames[static_cast<int>(node.op)]) + " " + name, 0, 0});
@@ -186,6 +227,9 @@ void Plan::gather(const Step& step, const Images& images, const std::int64_t* or
   const bool warps = augment_.enabled && step.training;
   for (std::int64_t n = range.begin; n < range.end; ++n) {
     const std::int64_t from = (order != nullptr ? order[n] : n) * x.features;
+    if (images.bytes != nullptr && order != nullptr && n + kAhead < range.end)
+      for (std::int64_t i = 0; i < x.features; i += 64)
+        __builtin_prefetch(images.bytes + order[n + kAhead] * x.features + i);
     float* to = x.data + n * x.stride;
     if (warps && images.bytes != nullptr)
       warp(augment_, images.bytes + from, to, x.H, x.W, x.C, step.key,
@@ -201,21 +245,47 @@ void Plan::gather(const Step& step, const Images& images, const std::int64_t* or
   step.barrier.wait();
 }
 
-void Plan::fwd(const Step& step, int thread) {
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    const Clock::time_point start = Clock::now();
-    layers_[i]->fwd(step, thread);
-    step.barrier.wait();
-    if (thread == 0) times_[i].fwd_s += seconds_since(start);
-  }
-}
+void Plan::fwd(const Step& step, int thread) { run(fwd_, step, thread, &LayerTime::fwd_s); }
+void Plan::bwd(const Step& step, int thread) { run(bwd_, step, thread, &LayerTime::bwd_s); }
 
-void Plan::bwd(const Step& step, int thread) {
-  for (std::size_t i = layers_.size(); i-- > 0;) {
-    const Clock::time_point start = Clock::now();
-    layers_[i]->bwd(step, thread);
+void Plan::run(std::vector<Chain>& chains, const Step& step, int thread, Seconds seconds) {
+  const Range images = share_of(step.n, thread, step.threads);
+  Clock::time_point last = Clock::now();
+  const auto count = [&](std::size_t layer) {
+    if (thread != 0) return;
+    const Clock::time_point now = Clock::now();
+    times_[layer].*seconds += std::chrono::duration<double>(now - last).count();
+    last = now;
+  };
+  for (const Chain& chain : chains) {
+    const std::size_t length = chain.sweeps.size();
+    bool begins = false, ends = false, has_images = false;
+    for (std::size_t i = 0; i < length; ++i) {
+      const Sweep& sweep = chain.sweeps[i];
+      if (sweep.begin) sweep.begin(step, thread);
+      if (sweep.prepare) sweep.prepare(step, thread);
+      begins |= static_cast<bool>(sweep.begin);
+      ends |= static_cast<bool>(sweep.end);
+      has_images |= static_cast<bool>(sweep.image);
+      count(chain.layers[i]);
+    }
+    if (begins) step.barrier.wait();
+    count(chain.layers.back());
+    if (!has_images) continue;
+    for (std::int64_t n = images.begin; n < images.end; ++n)
+      for (std::size_t i = 0; i < length; ++i) {
+        chain.sweeps[i].image(step, n, thread);
+        count(chain.layers[i]);
+      }
     step.barrier.wait();
-    if (thread == 0) times_[i].bwd_s += seconds_since(start);
+    count(chain.layers.back());
+    if (!ends) continue;
+    for (std::size_t i = 0; i < length; ++i)
+      if (chain.sweeps[i].end) {
+        chain.sweeps[i].end(step, thread);
+        count(chain.layers[i]);
+      }
+    step.barrier.wait();
   }
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "bf16.h"
 #include "graph.h"
 #include "losses.h"
 
@@ -22,14 +23,25 @@ struct LayerTime {
   double fwd_s = 0, bwd_s = 0;
 };
 
+// Sweeps that a thread's images go through one after the other, and the layers that they belong to.
+struct Chain {
+  std::vector<Sweep> sweeps;
+  std::vector<std::size_t> layers;  // (sweeps)
+};
+
+// At most `most`; fewer if a step is so little work that the threads would mostly wait for each other.
+int threads_worth(const Graph& graph, int N, int most, bool training);
+
 class Plan {
  public:
   // With `training`, only what leads to tensor `loss_at` runs, and gradients have room. `loss` may
   // be null in a plan for inference.
   Plan(Graph& graph, int N, int threads, bool training, int loss_at, const LossOptions* loss,
-       const Augment& augment, bool guards);
+       const Augment& augment, const Bf16Kernels& bf16, bool guards);
 
   int capacity() const { return N_; }
+  int threads() const { return threads_; }
+  Barrier& barrier() { return barrier_; }
   const Tensor& tensor(int number) const { return *tensors_[static_cast<std::size_t>(number)]; }
   std::size_t bytes() const { return arena_.bytes(); }
   const std::vector<LayerTime>& times() const { return times_; }
@@ -48,11 +60,15 @@ class Plan {
   void connect(int output, int alias_of);
   const Tensor& input_of(int tensor);
   Tensor& new_tensor(const Shape& shape);
+  using Seconds = double LayerTime::*;
+  void run(std::vector<Chain>& chains, const Step& step, int thread, Seconds seconds);
 
   Graph& graph_;
   int N_, threads_;
+  Barrier barrier_;
   bool training_;
   Augment augment_;
+  const Bf16Kernels& bf16_;
   Arena arena_;
   std::vector<char> used_, differentiable_;  // per tensor
   std::vector<int> consumers_;               // per tensor
@@ -66,7 +82,9 @@ class Plan {
   };
   std::vector<Alias> aliases_;
   std::vector<std::unique_ptr<Layer>> layers_;
+  std::vector<const Tensor*> outputs_;  // (layers)
   std::vector<LayerTime> times_;  // (layers)
+  std::vector<Chain> fwd_, bwd_;  // in the order in which they run
   std::unique_ptr<Loss> loss_;
   float scale_ = 1.0f, offset_ = 0.0f;  // a Rescaling of the input, done while gathering
 };

@@ -8,25 +8,19 @@ Pool::Pool(const Tensor& x, const Tensor& y, const PoolShape& shape, bool takes_
   if (takes_max_) arena.reserve(&argmax_, N * y.features);
 }
 
-void Pool::fwd(const Step& step, int thread) {
-  const Range images = share_of(step.n, thread, step.threads);
-  for (std::int64_t n = images.begin; n < images.end; ++n) {
-    const float* x = x_.data + n * x_.stride;
-    float* y = y_.data + n * y_.stride;
-    if (takes_max_) step.kernels.max_pool(shape_, x, y, argmax_ + n * y_.features);
-    else step.kernels.average_pool(shape_, x, y);
-  }
+void Pool::fwd_image(const Step& step, std::int64_t n) {
+  const float* x = x_.data + n * x_.stride;
+  float* y = y_.data + n * y_.stride;
+  if (takes_max_) step.kernels.max_pool(shape_, x, y, argmax_ + n * y_.features);
+  else step.kernels.average_pool(shape_, x, y);
 }
 
-void Pool::bwd(const Step& step, int thread) {
+void Pool::bwd_image(const Step& step, std::int64_t n) {
   if (x_.grad == nullptr) return;
-  const Range images = share_of(step.n, thread, step.threads);
-  for (std::int64_t n = images.begin; n < images.end; ++n) {
-    const float* dy = y_.grad + n * y_.stride;
-    float* dx = x_.grad + n * x_.stride;
-    if (takes_max_) step.kernels.max_pool_bwd(shape_, dy, argmax_ + n * y_.features, dx);
-    else step.kernels.average_pool_bwd(shape_, dy, dx);
-  }
+  const float* dy = y_.grad + n * y_.stride;
+  float* dx = x_.grad + n * x_.stride;
+  if (takes_max_) step.kernels.max_pool_bwd(shape_, dy, argmax_ + n * y_.features, dx);
+  else step.kernels.average_pool_bwd(shape_, dy, dx);
 }
 
 }  // namespace penmark

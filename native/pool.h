@@ -5,13 +5,13 @@
 
 namespace penmark {
 
-class Pool final : public Layer {
+class Pool final : public ImageLayer {
  public:
   // x: (N, H, W, C), y: (N, P, Q, C). Global pooling is average pooling with the image as window.
   Pool(const Tensor& x, const Tensor& y, const PoolShape& shape, bool takes_max, int N,
        Arena& arena);
-  void fwd(const Step& step, int thread) override;
-  void bwd(const Step& step, int thread) override;
+  void fwd_image(const Step& step, std::int64_t n) override;
+  void bwd_image(const Step& step, std::int64_t n) override;
 
  private:
   const Tensor &x_, &y_;

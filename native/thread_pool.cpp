@@ -1,5 +1,7 @@
 #include "thread_pool.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <stdexcept>
@@ -13,7 +15,11 @@ namespace penmark {
 namespace {
 
 constexpr int kMostThreads = 1024;
-constexpr int kSpins = 4000;  // about 50 microseconds, longer than a barrier takes when all run
+// A sleeper takes tens of microseconds to wake; threads that all run are seldom further apart.
+constexpr int kMostSpin_us = 100, kLeastSpin_us = 2;
+constexpr int kPausesPerLook = 8;  // at the clock; a pause takes 5 to 70 ns
+
+using Clock = std::chrono::steady_clock;
 
 inline void relax() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -87,6 +93,15 @@ int available_threads() {
   return count < 1 ? 1 : (count > kMostThreads ? kMostThreads : count);
 }
 
+Barrier::Barrier(int threads) : threads_(threads), spin_us_(kMostSpin_us) {}
+
+// Twice as long if spinning paid, or would have; half as long if not.
+void Barrier::learn(bool short_wait) {
+  const int spin = spin_us_.load(std::memory_order_relaxed);
+  const int next = short_wait ? std::min(2 * spin, kMostSpin_us) : std::max(spin / 2, kLeastSpin_us);
+  if (next != spin) spin_us_.store(next, std::memory_order_relaxed);
+}
+
 void Barrier::wait() {
   if (threads_ == 1) return;
   const std::uint32_t round = round_.load(std::memory_order_relaxed);
@@ -101,20 +116,25 @@ void Barrier::wait() {
     }
     return;
   }
-  for (int spin = 0; spin < kSpins; ++spin) {
-    if (round_.load(std::memory_order_acquire) != round) return;
-    relax();
+  const Clock::time_point start = Clock::now();
+  const auto limit = std::chrono::microseconds(spin_us_.load(std::memory_order_relaxed));
+  do {
+    for (int pause = 0; pause < kPausesPerLook; ++pause) {
+      if (round_.load(std::memory_order_acquire) != round) return learn(true);
+      relax();
+    }
+  } while (Clock::now() - start < limit);
+  {
+    std::unique_lock<std::mutex> lock(mutex_);
+    sleepers_.fetch_add(1);
+    wake_.wait(lock, [&] { return round_.load() != round; });
+    sleepers_.fetch_sub(1);
   }
-  std::unique_lock<std::mutex> lock(mutex_);
-  sleepers_.fetch_add(1);
-  wake_.wait(lock, [&] { return round_.load() != round; });
-  sleepers_.fetch_sub(1);
+  learn(Clock::now() - start < std::chrono::microseconds(kMostSpin_us));
 }
 
-ThreadPool::ThreadPool(int threads) : threads_(threads), barrier_(threads) {
+ThreadPool::ThreadPool(int threads) : threads_(threads) {
   workers_.reserve(static_cast<std::size_t>(threads));
-  for (int number = 1; number < threads; ++number)
-    workers_.emplace_back([this, number] { serve(number); });
 }
 
 ThreadPool::~ThreadPool() {
@@ -135,6 +155,7 @@ void ThreadPool::serve(int number) {
       wake_.wait(lock, [&] { return stopping_ || generation_ != seen; });
       if (stopping_) return;
       seen = generation_;
+      if (number >= wanted_) continue;
       task = task_;
     }
     {
@@ -149,12 +170,19 @@ void ThreadPool::serve(int number) {
   }
 }
 
-void ThreadPool::run(const std::function<void(int)>& task) {
-  if (threads_ > 1) {
+void ThreadPool::run(int threads, const std::function<void(int)>& task) {
+  const int wanted = std::min(threads, threads_);
+  if (wanted > 1) {
+    // Only now: many a network is built to be looked at, or is too small for more than one.
+    while (static_cast<int>(workers_.size()) + 1 < threads_)
+      workers_.emplace_back([this, number = static_cast<int>(workers_.size()) + 1] {
+        serve(number);
+      });
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       task_ = &task;
-      running_ = threads_ - 1;
+      wanted_ = wanted;
+      running_ = wanted - 1;
       ++generation_;
     }
     wake_.notify_all();
@@ -163,7 +191,7 @@ void ThreadPool::run(const std::function<void(int)>& task) {
     const FlushDenormals flush;
     task(0);
   }
-  if (threads_ > 1) {
+  if (wanted > 1) {
     std::unique_lock<std::mutex> lock(mutex_);
     done_.wait(lock, [&] { return running_ == 0; });
   }

@@ -18,18 +18,23 @@ namespace penmark {
 // overrides. Throws std::invalid_argument when the variable is not a whole number from 1 to 1024.
 int available_threads();
 
-// Meets all threads of a region. Spins first, since a step has dozens of these some microseconds
-// apart, then sleeps, since the cores may be shared with others.
+// Meets all threads of a region. Spins first, since a step has many of these some microseconds apart,
+// then sleeps, since the cores may be shared with others. How long it spins follows from how long
+// the waits have been: where others use the cores too, a thread waits for one that has lost its
+// core, for milliseconds, and would burn the time that the other one needs.
 class Barrier {
  public:
-  explicit Barrier(int threads) : threads_(threads) {}
+  explicit Barrier(int threads);
   void wait();
 
  private:
+  void learn(bool short_wait);
+
   const int threads_;
   alignas(64) std::atomic<int> arrived_{0};
   alignas(64) std::atomic<std::uint32_t> round_{0};
   std::atomic<int> sleepers_{0};
+  std::atomic<int> spin_us_;
   std::mutex mutex_;
   std::condition_variable wake_;
 };
@@ -42,22 +47,21 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const { return threads_; }
-  Barrier& barrier() { return barrier_; }
   // Denormal numbers count as zero while a task runs (saturated sigmoids and old moments of Adam are
   // full of them, and each costs a hundred cycles); XLA does the same.
-  // Runs task(0) on the caller and task(1) .. task(threads - 1) on the others; returns when all
-  // have. The task must not throw.
-  void run(const std::function<void(int)>& task);
+  // Runs task(0) on the caller and task(1) .. task(threads - 1) on others, with at most as many
+  // threads as the pool has; returns when all have. The task must not throw.
+  void run(int threads, const std::function<void(int)>& task);
 
  private:
   void serve(int number);
 
   const int threads_;
-  Barrier barrier_;
   std::vector<std::thread> workers_;
   std::mutex mutex_;
   std::condition_variable wake_, done_;
   const std::function<void(int)>* task_ = nullptr;
+  int wanted_ = 0;  // threads that the task is for
   std::uint64_t generation_ = 0;
   int running_ = 0;
   bool stopping_ = false;

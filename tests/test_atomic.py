@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from penmark.atomic import replacing, write_json, write_text
+from penmark.atomic import replacing, replacing_folder, write_json, write_text
 from penmark.errors import StorageError
 
 
@@ -53,3 +53,54 @@ def test_a_file_in_the_place_of_a_folder_is_one_line(tmp_path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(StorageError, match="cannot write"):
         write_text(tmp_path / "taken" / "file.txt", "text")
+
+
+def test_a_folder_appears_whole(tmp_path):
+    target = tmp_path / "a" / "page"
+    with replacing_folder(target) as folder:
+        (folder / "file.txt").write_text("new")
+        assert not target.exists()
+    assert [file.name for file in target.iterdir()] == ["file.txt"]
+    assert list(target.parent.iterdir()) == [target]
+    assert stat.S_IMODE(target.stat().st_mode) & 0o055 == 0o055
+
+
+def test_an_error_leaves_the_old_folder(tmp_path):
+    target = tmp_path / "page"
+    target.mkdir()
+    (target / "file.txt").write_text("old")
+    with pytest.raises(RuntimeError), replacing_folder(target) as folder:
+        (folder / "file.txt").write_text("half of the ne")
+        raise RuntimeError
+    assert (target / "file.txt").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_an_old_folder_makes_way_whole(tmp_path):
+    target = tmp_path / "page"
+    target.mkdir()
+    (target / "stray.txt").write_text("old")
+    with replacing_folder(target) as folder:
+        (folder / "file.txt").write_text("new")
+    assert [file.name for file in target.iterdir()] == ["file.txt"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_that_cannot_take_its_place_puts_the_old_one_back(tmp_path, monkeypatch):
+    import penmark.atomic
+
+    target = tmp_path / "page"
+    target.mkdir()
+    (target / "file.txt").write_text("old")
+    rename = penmark.atomic.os.replace
+
+    def refuse(source, destination):
+        if str(source).endswith("new"):
+            raise OSError(28, "No space left on device")
+        rename(source, destination)
+
+    monkeypatch.setattr(penmark.atomic.os, "replace", refuse)
+    with pytest.raises(StorageError, match="no space left"), replacing_folder(target) as folder:
+        (folder / "file.txt").write_text("new")
+    assert (target / "file.txt").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]

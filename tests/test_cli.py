@@ -125,6 +125,19 @@ def test_evaluate_takes_a_model_file_and_other_data(workspace):
     assert "say what to evaluate" in missing.stderr
 
 
+def test_evaluate_leaves_keras_alone_where_the_core_covers_the_model(workspace):
+    from penmark.engine.core import missing_core
+
+    if missing_core() is not None:
+        pytest.skip(missing_core())
+    # Python refuses to import a module that is None in sys.modules.
+    code = "import sys; sys.modules['keras'] = None; from penmark.cli import main; main()"
+    arguments = ["evaluate", str(workspace / "runs" / "softmax")]
+    shown = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    assert "of 359 images read wrongly" in shown.stdout
+
+
 def test_a_perceptrons_file_needs_the_class_it_was_trained_for(workspace):
     model = workspace / "runs" / "perceptron" / "model.keras"
     refused = penmark("evaluate", model, "--data", "digits")
@@ -295,7 +308,7 @@ def test_control_c_before_training_is_one_line():
 
 
 def test_bench_gives_the_documented_json():
-    from penmark.engine.choice import missing_core
+    from penmark.engine.core import missing_core
 
     if missing_core() is not None:
         pytest.skip(missing_core())

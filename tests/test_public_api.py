@@ -11,7 +11,8 @@ import pytest
 import penmark
 
 PUBLIC = {
-    "Dataset", "Run", "accelerate", "evaluate", "fit", "load_data", "plot", "predict",
+    "Dataset", "Run", "accelerate", "evaluate", "export", "fit", "load_data", "plot", "predict",
+    "read",
     "recipes", "__version__",
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from penmark.engine.backend import prefer_installed_backend
 
 if TYPE_CHECKING:
+    from penmark import export as export
     from penmark import recipes as recipes
     from penmark.data import Dataset as Dataset
     from penmark.data import load_data as load_data
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from penmark.engine import fit as fit
     from penmark.engine import predict as predict
     from penmark.engine.accelerate import accelerate as accelerate
+    from penmark.reading import read as read
     from penmark.report import figures as plot
     from penmark.runs import Run as Run
 
@@ -32,10 +34,12 @@ _EXPORTS: dict[str, tuple[str, str | None]] = {
     "Run": ("penmark.runs", "Run"),
     "accelerate": ("penmark.engine.accelerate", "accelerate"),
     "evaluate": ("penmark.engine", "evaluate"),
+    "export": ("penmark.export", None),
     "fit": ("penmark.engine", "fit"),
     "load_data": ("penmark.data", "load_data"),
     "plot": ("penmark.report.figures", None),
     "predict": ("penmark.engine", "predict"),
+    "read": ("penmark.reading", "read"),
     "recipes": ("penmark.recipes", None),
 }
 
@@ -45,10 +49,12 @@ __all__ = [
     "__version__",
     "accelerate",
     "evaluate",
+    "export",
     "fit",
     "load_data",
     "plot",
     "predict",
+    "read",
     "recipes",
 ]
 

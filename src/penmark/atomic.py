@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,45 @@ def replacing(path: Path | str) -> Iterator[Path]:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path | str) -> Iterator[Path]:
+    """Give an empty folder to fill; it becomes `path` when the block ends without an error.
+
+    A folder that is already at `path` makes way only then, whole. Missing parents are made.
+
+    Args:
+        path: the folder to create or replace.
+
+    Raises:
+        StorageError: the file system refused; the old folder, if any, is untouched.
+    """
+    path = Path(path)
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".", dir=path.parent))
+        new, old = temporary / "new", temporary / "old"
+        new.mkdir()
+        yield new
+        for file in new.rglob("*"):
+            if file.is_file():
+                with file.open("rb") as written:
+                    os.fsync(written.fileno())
+        if path.exists():
+            os.replace(path, old)
+        try:
+            os.replace(new, path)
+        except OSError:
+            if old.exists():
+                os.replace(old, path)
+            raise
+    except OSError as error:
+        raise storage_error(error, path) from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def storage_error(error: OSError, path: Path | str) -> StorageError:

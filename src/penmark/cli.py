@@ -182,7 +182,8 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Argument(
-            metavar="RECIPE", help="perceptron, softmax, mlp-relu, mlp-dropout, mlp-sigmoid or cnn."
+            metavar="RECIPE",
+            help="perceptron, softmax, mlp-relu, mlp-dropout, mlp-sigmoid, cnn, quick or reader.",
         ),
     ] = None,
     data: DataOption = "mnist",
@@ -194,13 +195,16 @@ def train(
     optimizer: Annotated[
         str | None, typer.Option(help="sgd, rmsprop, adagrad, adadelta, adam or adamw.")
     ] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Instead of Keras's default.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Instead of the recipe's, or Keras's default.")
+    ] = None,
     schedule: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="How the learning rate changes: constant, cosine, exponential or plateau."
+            help="How the learning rate changes: constant, cosine, one-cycle, exponential or "
+            "plateau."
         ),
-    ] = "constant",
+    ] = None,
     early_stopping: Annotated[
         int | None,
         typer.Option(metavar="EPOCHS", help="Stop after so many epochs without a lower loss."),
@@ -271,11 +275,31 @@ def train(
 @app.command()
 def evaluate(
     target: Annotated[
-        Path, typer.Argument(metavar="RUN|MODEL", help="A run's folder or a .keras file.")
-    ],
+        Path | None,
+        typer.Argument(
+            metavar="RUN|MODEL",
+            help="A run's folder or a .keras file; with --pages, the shipped reader if left out.",
+        ),
+    ] = None,
     data: Annotated[
         str | None,
-        typer.Option(metavar="DATA", help="On this data; for a run, the data it was trained on."),
+        typer.Option(
+            metavar="DATA",
+            help="On this data; for a run, the data it was trained on; with --pages, mnist.",
+        ),
+    ] = None,
+    pages: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Read N composed pages of handwriting, and more for each difficulty."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="With --pages: which pages.")] = 0,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="With --pages: keep the pages, marked with what was read."
+        ),
     ] = None,
     positive_class: PositiveClassOption = None,
     image_size: ImageSizeOption = None,
@@ -287,6 +311,13 @@ def evaluate(
     from penmark.runs.scoring import score_test
     from penmark.terminal import evaluation_tables
 
+    if pages is not None:
+        _evaluate_reading(target, data or "mnist", pages, seed, save, json_file)
+        return
+    if save is not None:
+        raise InputError("--save keeps composed pages; say how many to read, like --pages 100")
+    if target is None:
+        raise InputError("say what to evaluate: a run, a .keras file, or --pages 100 for reading")
     model = _model(target)
     if is_run(target):
         from penmark.runs import Run
@@ -308,6 +339,90 @@ def evaluate(
         for part in evaluation_tables(evaluation):
             console.print(part)
     _write_json(evaluation.to_json(), json_file)
+
+
+@app.command("export")
+def export_model(
+    target: Annotated[
+        Path, typer.Argument(metavar="RUN|MODEL", help="A run's folder or a .keras file.")
+    ],
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="FORM",
+            help="onnx (other programs), litert (phones) or web (a page that draws and reads).",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="The file, for web the folder; else beside the model."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier export.")
+    ] = False,
+    json_file: JsonOption = None,
+) -> None:
+    """A trained model for other programs, checked against the model's own answers."""
+    from penmark import export
+    from penmark.terminal import export_tables
+
+    forms = {"onnx": export.to_onnx, "litert": export.to_litert, "web": export.to_web}
+    if to not in forms:
+        raise InputError(f"--to must be one of {', '.join(forms)}; got {to!r}")
+    exported = forms[to](target, out, overwrite=overwrite)
+    if json_file != "-":
+        for part in export_tables(exported):
+            _results().print(part)
+    _write_json(exported.to_json(), json_file)
+
+
+@app.command()
+def read(
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE...", help="Photos, scans, screenshots, drawings.")
+    ],
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN|MODEL", help="Read with this model, not with penmark's own."),
+    ] = None,
+    json_file: JsonOption = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Draw boxes and labels on the picture; a folder where there are several.",
+        ),
+    ] = None,
+    show_prepared: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Draw the 28×28 images the network saw; a folder where there are several.",
+        ),
+    ] = None,
+) -> None:
+    """Read the handwritten digits in pictures."""
+    from penmark.data.progress import progress_bar
+    from penmark.reading.files import check_targets, read_files
+
+    check_targets(images, save, show_prepared)
+    documents: list[dict[str, Any]] = []
+    exit_code = 0
+    results = read_files(images, model=model, save=save, show_prepared=show_prepared)
+    with progress_bar("reading", len(images), enabled=len(images) > 3) as progress:
+        for result in results:
+            progress(len(documents) + 1)
+            documents.append(result.to_json())
+            exit_code = max(exit_code, result.exit_code)
+            if result.error is not None:
+                _say(f"penmark: {result.error}")
+            elif json_file != "-":
+                print(result.to_text(alone=len(images) == 1), flush=True)
+                if len(images) == 1 and result.reading is not None and result.reading.note:
+                    _say(result.reading.note)
+    _write_json(documents, json_file)
+    if exit_code:
+        raise typer.Exit(exit_code)
 
 
 @app.command()
@@ -334,7 +449,7 @@ def reproduce(
     from penmark.runs.reproduce import markdown_table, reproduce
     from penmark.terminal import reproduce_table
 
-    chosen = [recipes.get(name).name for name in recipe or recipes.names()]
+    chosen = [recipes.get(name).name for name in recipe or recipes.published()]
     dataset = _load(data, None, "auto")
     rows = list(reproduce(chosen, data, dataset=dataset, seed=seed, out=out, announce=_say))
     if json_file != "-":
@@ -358,6 +473,7 @@ def bench(
     profile: Annotated[
         bool, typer.Option("--profile", help="Also show where the core's time goes.")
     ] = False,
+    precision: Annotated[str, typer.Option(help="float32 or mixed_bfloat16.")] = "float32",
     json_file: JsonOption = None,
 ) -> None:
     """Time training, the engine and Keras in turn."""
@@ -367,10 +483,18 @@ def bench(
 
     if against != "keras":
         raise InputError(f"--against must be keras; got {against!r}")
-    trained = [name for name in recipes.names() if recipes.get(name).fit is None]
+    trained = [name for name in recipes.published() if recipes.get(name).fit is None]
     dataset = _load(data, None, "auto")
     rows = list(
-        bench(recipe or trained, dataset, runs=runs, images=images, profile=profile, announce=_say)
+        bench(
+            recipe or trained,
+            dataset,
+            runs=runs,
+            images=images,
+            profile=profile,
+            precision=precision,  # type: ignore[arg-type]  # checked by build
+            announce=_say,
+        )
     )
     if json_file != "-":
         for part in bench_tables(rows):
@@ -441,6 +565,69 @@ def runs_compare(
     console.print(runs_table(opened, width=console.width))
     save_figure(compare_curves(_histories(opened)), save)
     _say(f"Curves: {save}")
+
+
+@app.command()
+def port(
+    script: Annotated[
+        Path, typer.Argument(metavar="SCRIPT", help="An old program (.py) or notebook (.ipynb).")
+    ],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[ARGUMENT]...", help="For the program: --run.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the new one here.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file that is already there.")
+    ] = False,
+    run: Annotated[
+        bool, typer.Option("--run", help="Port in memory and run it, through the engine.")
+    ] = False,
+) -> None:
+    """Make an old Keras program run again.
+
+    Shows what would change as a diff, and why; writes nothing unless told where. The exit status
+    is 1 if something old had to be left.
+    """
+    from rich.console import Console
+
+    from penmark.atomic import write_text
+    from penmark.port import port_file
+    from penmark.terminal import port_findings
+
+    if arguments and not run:
+        raise InputError(f"arguments for the program ({arguments[0]}) go with --run")
+    if output is not None and output.exists() and not overwrite:
+        raise InputError(f"{output} is already there; choose another name, or add --overwrite")
+    ported = port_file(script)
+    said = Console(stderr=True, highlight=False)
+    for part in port_findings(ported):
+        said.print(part)
+    if run:
+        from penmark.port.run import run as run_ported
+
+        run_ported(ported, script, arguments or [])
+        return
+    if output is None:
+        _print_diff(ported.diff())
+    else:
+        write_text(output, ported.new)
+        _say(f"Written: {output}")
+    if ported.left:
+        raise typer.Exit(1)
+
+
+def _print_diff(diff: str) -> None:
+    """Plain through a pipe, so that it is a patch; colored in a terminal."""
+    from rich.text import Text
+
+    console, colors = _results(), {"+": "green", "-": "red", "@": "cyan"}
+    for line in diff.splitlines():
+        if console.is_terminal:
+            console.print(Text(line, style=colors.get(line[:1], "")), soft_wrap=True)
+        else:
+            print(line)
 
 
 def main() -> None:
@@ -525,11 +712,32 @@ def _load(data: str, image_size: str | None, color_mode: str) -> Dataset:
 
 
 def _model(target: Path) -> Any:
-    """The model of a run folder, or of a .keras file."""
-    from penmark.engine.model_file import load_model
+    """The model of a run folder, or of a .keras file, to use as it is."""
+    from penmark.engine.model_file import open_model
     from penmark.runs import Run
 
-    return Run(target).model() if target.is_dir() else load_model(target)
+    return open_model(Run(target).trained_model_path() if target.is_dir() else target)
+
+
+def _evaluate_reading(
+    target: Path | None,
+    data: str,
+    pages: int,
+    seed: int,
+    save: Path | None,
+    json_file: str | None,
+) -> None:
+    from penmark.reading.evaluation import evaluate_reading
+    from penmark.terminal import reading_tables
+
+    measurement = evaluate_reading(target, _load(data, None, "auto"), pages, seed=seed, save=save)
+    if json_file != "-":
+        console = _results()
+        for part in reading_tables(measurement):
+            console.print(part)
+    if save is not None:
+        _say(f"Pages and figure: {save}")
+    _write_json(measurement.to_json(), json_file)
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

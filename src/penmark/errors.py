@@ -4,6 +4,7 @@
     ├── DownloadError       no mirror gave the file
     ├── StorageError        a file or folder could not be written or read
     ├── TrainingError       training cannot go on (a loss that is not a number)
+    ├── ExportError         an exported model would not do what the model does
     └── InputError          exit status 2: what the user gave cannot be used
         ├── DataError       images, labels, a data set's files
         ├── ModelError      a model, or a file that should hold one
@@ -43,6 +44,10 @@ class StorageError(PenmarkError):
 
 class TrainingError(PenmarkError):
     """Training cannot go on, for example because the loss is not a number."""
+
+
+class ExportError(PenmarkError):
+    """An exported model would not answer as the model does, or its converter failed."""
 
 
 class InputError(PenmarkError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,9 @@ from penmark.report.wording import percent
 
 if TYPE_CHECKING:
     from penmark.data.dataset import Dataset
-    from penmark.reading.files import FileReading
+    from penmark.export import Exported
+    from penmark.port import Ported
+    from penmark.reading.measurement import Measurement
     from penmark.report.evaluation import Evaluation
     from penmark.runs import Run
 
@@ -70,6 +73,65 @@ def evaluation_tables(evaluation: Evaluation) -> list[Table | Text]:
     return parts
 
 
+def reading_tables(measurement: Measurement) -> list[Table | Text]:
+    """The headline, what went wrong, and accuracy by surface and along each axis of difficulty."""
+    from penmark.reading.measurement import LEVELS
+    from penmark.reading.pages import AXES
+
+    overall = measurement.overall
+    low, high = measurement.digit_interval
+    row_low, row_high = measurement.row_interval
+    parts: list[Table | Text] = [
+        Text(
+            f"digits {percent(overall.digit_accuracy, images=overall.digits)} "
+            f"({overall.correct:,} of {overall.digits:,})   "
+            f"rows {percent(overall.row_accuracy, images=overall.rows)} "
+            f"({overall.rows_correct:,} of {overall.rows:,})",
+            style="bold",
+        ),
+        Text(
+            f"95% intervals: digits {percent(low)} to {percent(high)}, "
+            f"rows {percent(row_low)} to {percent(row_high)}; "
+            f"{overall.pages:,} pages, {duration(overall.seconds / overall.pages)} a page"
+        ),
+        Text(
+            f"{overall.misread:,} misread, {overall.questioned:,} read as ?, "
+            f"{overall.missed:,} not found; on each page {overall.false_digits_per_page:.2f} "
+            f"false digits, {overall.false_questions / overall.pages:.2f} false ?"
+        ),
+        Text(),
+    ]
+    numbers = ("pages", "digits", "rows", "false digits")
+    for kind, groups in (("surface", measurement.surfaces), ("pen", measurement.pens)):
+        made = table(kind, *numbers, numbers=numbers)
+        for name, tally in groups.items():
+            made.add_row(
+                name,
+                f"{tally.pages:,}",
+                percent(tally.digit_accuracy),
+                percent(tally.row_accuracy),
+                f"{tally.false_digits:,}",
+            )
+        parts += [made, Text()]
+    columns = [f"{level:.0%}" for level in LEVELS]
+    made = table(
+        "difficulty", "from", "to", *columns,
+        numbers=("from", "to", *columns), title="Digit accuracy as one difficulty grows",
+    )  # fmt: skip
+    made.caption = (
+        f"clean pages: digits {percent(measurement.clean.digit_accuracy)}, "
+        f"rows {percent(measurement.clean.row_accuracy)}; "
+        f"pages at each point: {measurement.clean.pages}"
+    )
+    made.caption_justify = "left"
+    made.caption_style = ""
+    for name, tallies in measurement.axes.items():
+        axis = AXES[name]
+        cells = [percent(tally.digit_accuracy) for tally in tallies]
+        made.add_row(name, axis.text(0.0), axis.text(1.0), *cells)
+    return [*parts, made]
+
+
 def dataset_tables(dataset: Dataset) -> list[Table | Text]:
     """Shapes, dtypes and how many images each class has."""
     arrays = table("array", "shape", "dtype", "values")
@@ -85,16 +147,6 @@ def dataset_tables(dataset: Dataset) -> list[Table | Text]:
     counts.add_section()
     counts.add_row("all", f"{training.sum():,}", f"{test.sum():,}")
     return [Text(dataset.source), Text(), arrays, Text(), counts]
-
-
-def reading_text(result: FileReading, *, alone: bool) -> str:
-    """What one picture says: its lines as they stand, or all in one line after the file's name."""
-    reading = result.reading
-    if reading is None:
-        return ""
-    if alone:
-        return reading.text
-    return f"{result.file}: {' / '.join(reading.lines) or reading.note}"
 
 
 def runs_table(runs: Sequence[Run], *, width: int) -> Table:
@@ -159,18 +211,27 @@ def reproduce_table(rows: Iterable[Mapping[str, Any]]) -> Table:
 
 def bench_tables(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
     """The rows of `penmark.runs.bench`, and where there are profiles a table of each."""
-    numbers = ("engine s", "peer s", "ratio", "of peak")
-    made = table("recipe", "engine s", "peer", "peer s", "ratio", "of peak", numbers=numbers)
+    numbers = ["engine s", "peer s", "ratio", "of peak"]
+    columns = ["recipe", "engine s", "peer", "peer s", "ratio", "of peak"]
+    compared = any("ratio_to_float32" in row for row in rows)
+    if compared:
+        columns += (more := ["float32 s", "ratio to float32"])
+        numbers += more
+    made = table(*columns, numbers=numbers)
     parts = [made]
     for row in rows:
-        made.add_row(
+        cells = [
             row["recipe"],
             f"{row['seconds_per_epoch']:.2f}",
             row["peer"],
             f"{row['peer_seconds_per_epoch']:.2f}",
             f"{row['ratio']:.2f}×",
             f"{100 * row['share_of_peak']:.0f}%",
-        )
+        ]
+        if compared:
+            cells.append(f"{row['float32_seconds_per_epoch']:.2f}")
+            cells.append(f"{row['ratio_to_float32']:.2f}×")
+        made.add_row(*cells)
         if "layers" in row:
             layers = table(
                 "layer", "forward s", "backward s",
@@ -184,6 +245,40 @@ def bench_tables(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
                 )
             parts.append(layers)
     return parts
+
+
+def export_tables(exported: Exported) -> list[Table | Text]:
+    """Where an export went, what it takes and gives, and how close its answers are."""
+    description = exported.description
+    names = {"onnx": "ONNX file", "litert": "LiteRT file", "web": "Web page"}
+    size = f"{exported.size_bytes / 1e6:.1f} MB"
+    shape = ", ".join(map(str, description.input_shape))
+    facts = table("", "")
+    facts.show_header = False
+    rows = [
+        ("takes", f"uint8 (batch, {shape}): raw pixels, 0 to 255"),
+        ("answers", _classes_in_short(description.class_names, description.class_names_known)),
+        (
+            "checked",
+            f"{exported.checked_images} images in {exported.checked_with}: largest difference "
+            f"from the model's own answers {exported.largest_difference:.1e}",
+        ),
+    ]
+    if exported.form == "web":
+        rows.append(("model card", str(exported.path / "MODEL_CARD.md")))
+        rows.append(
+            ("look at it", shlex.join(["python", "-m", "http.server", "-d", str(exported.path)]))
+        )
+    else:
+        rows.append(("model card", f"{exported.path}.md, and inside the file"))
+    for name, value in rows:
+        facts.add_row(Text(name), Text(value, overflow="fold"))
+    return [Text(f"{names[exported.form]} {exported.path}  {size}", style="bold"), facts]
+
+
+def _classes_in_short(names: Sequence[str], known: bool) -> str:
+    shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+    return shown if known else f"{shown} (numbered: the file names no classes)"
 
 
 def examples_as_text(dataset: Dataset, console: Console, *, rows: int = 3) -> list[Text]:
@@ -252,3 +347,25 @@ def _drawing(image: NDArray[np.uint8], console: Console) -> list[Text]:
 
 def _rgb(pixel: NDArray[np.uint8]) -> str:
     return ",".join(str(int(value)) for value in pixel)
+
+
+def port_findings(ported: Ported) -> list[Table | Text]:
+    """What `penmark port` changed and what it left, each with its line and reason."""
+    parts: list[Table | Text] = []
+    if ported.changes:
+        made = table("line", "change", "because", numbers=["line"])
+        for change in ported.changes:
+            made.add_row(str(change.line), Text(change.what), f"{change.why}: {change.since}")
+        parts += [made, Text()]
+    else:
+        parts.append(Text(f"{ported.name}: nothing to change"))
+    if ported.left:
+        made = table("line", "left as it was", "what to do", numbers=["line"])
+        for left in ported.left:
+            made.add_row(str(left.line), Text(left.what), Text(left.hint))
+        parts += [made, Text()]
+    for part in parts:
+        if isinstance(part, Table):
+            for column in part.columns[1:]:
+                column.overflow = "fold"
+    return parts

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from penmark.engine import choice
+from penmark.engine import choice, core
 
 
 @pytest.fixture(params=["native", "keras"])
 def path(request, monkeypatch):
     """Make `engine="auto"` take one path; on the native one, falling back is a failure."""
     if request.param == "keras":
-        monkeypatch.setattr(choice, "missing_core", lambda: "hidden by the test")
+        monkeypatch.setattr(core, "missing_core", lambda: "hidden by the test")
         monkeypatch.setattr(choice, "say_once", lambda line: None)
     else:
-        if choice.missing_core() is not None:
-            pytest.skip(choice.missing_core())
+        if core.missing_core() is not None:
+            pytest.skip(core.missing_core())
 
         def refuse(line):
             raise AssertionError(line)

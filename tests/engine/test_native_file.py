@@ -14,9 +14,11 @@ import pytest
 pytest.importorskip("penmark.engine._core", reason="the native core is not built")
 keras = pytest.importorskip("keras")
 
+import penmark  # noqa: E402
+from penmark.engine.model_file import open_model  # noqa: E402
 from penmark.engine.native_model import NativeModel  # noqa: E402
 from penmark.engine.saved_model import read_saved_model  # noqa: E402
-from penmark.errors import ModelError  # noqa: E402
+from penmark.errors import DataError, ModelError  # noqa: E402
 
 L = keras.layers
 
@@ -47,6 +49,25 @@ def test_a_file_answers_as_the_model(saved):
     np.testing.assert_allclose(native.predict(x), model.predict(x, verbose=0), atol=1e-5)
     scores = model.evaluate(x, np.arange(9) % 3, verbose=0, return_dict=True)
     assert native.evaluate(x, np.arange(9) % 3) == pytest.approx(scores, abs=1e-4)
+
+
+def test_an_opened_file_is_used_as_a_live_model(saved):
+    path, model, x = saved
+    opened = open_model(path)
+    assert isinstance(opened, NativeModel)
+    assert (opened.name, opened.input_shape) == (model.name, model.input_shape)
+    assert (opened.output_shape, opened.loss) == (model.output_shape, model.loss)
+    np.testing.assert_allclose(penmark.predict(opened, x), penmark.predict(model, x), atol=1e-6)
+    labels = np.arange(9) % 3
+    assert penmark.evaluate(opened, x, labels) == pytest.approx(penmark.evaluate(model, x, labels))
+    with pytest.raises(DataError, match="model has 3 classes"):
+        penmark.evaluate(opened, x, labels + 1)
+
+
+def test_a_file_that_the_core_does_not_cover_opens_in_keras(tmp_path):
+    model = keras.Sequential([L.Input((4,)), L.LayerNormalization(), L.Dense(2, "softmax")])
+    model.save(tmp_path / "model.keras")
+    assert isinstance(open_model(tmp_path / "model.keras"), keras.Model)
 
 
 def test_optimizer_state_is_read(saved):

@@ -7,7 +7,7 @@ pytest.importorskip("penmark.engine._core", reason="the native core is not built
 keras = pytest.importorskip("keras")
 
 import penmark  # noqa: E402
-from penmark.engine import choice, native  # noqa: E402
+from penmark.engine import choice, core, native  # noqa: E402
 from penmark.errors import DataError, InputError, ModelError  # noqa: E402
 
 L = keras.layers
@@ -184,7 +184,7 @@ def test_native_alone_turns_what_is_not_covered_into_an_error():
 
 
 def test_without_the_core_everything_runs_through_keras(monkeypatch, capsys):
-    monkeypatch.setattr(choice, "missing_core", lambda: "the native core is not built")
+    monkeypatch.setattr(core, "missing_core", lambda: "the native core is not built")
     choice.say_once.cache_clear()
     x, y = data()
     model = small()

@@ -91,13 +91,16 @@ class Net:
     threads: int = 1
     isa: str = ""
     guards: bool = True
+    bf16: bool = False
 
     def __post_init__(self) -> None:
         self.core = _core.Network(self.shape, self.threads, self.isa, self.guards)
         t = 0
         for kind, o in self.layers:
             if kind == "dense":
-                t = self.core.dense(t, o["units"], True, o.get("f", "linear"), True, "dense")
+                t = self.core.dense(
+                    t, o["units"], True, o.get("f", "linear"), True, "dense", self.bf16
+                )
             elif kind == "conv":
                 t = self.core.conv2d(
                     t,
@@ -109,6 +112,7 @@ class Net:
                     o.get("f", "linear"),
                     True,
                     "conv",
+                    self.bf16,
                 )
             elif kind in ("max", "average"):
                 t = self.core.pool(

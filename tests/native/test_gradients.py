@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from penmark.engine import _core
 from tests.native.reference import ACTIVATIONS, Net, assert_gradients
 
-isas = pytest.mark.parametrize("isa", _core.usable_isas())
+# The others compute float32 as AVX-512 does; see test_bf16.py for what they are there for.
+FLOAT_ISAS = [isa for isa in _core.usable_isas() if isa in ("scalar", "avx2", "avx512")]
+isas = pytest.mark.parametrize("isa", FLOAT_ISAS)
 threads = pytest.mark.parametrize("threads", [1, 2, 3])
 HEAD = [("flat", {}), ("dense", {"units": 10})]
 
@@ -103,7 +105,7 @@ def networks(draw):
 
 
 @settings(max_examples=40, deadline=None)
-@given(networks(), st.integers(2, 19), st.sampled_from(_core.usable_isas()), st.integers(1, 3))
+@given(networks(), st.integers(2, 19), st.sampled_from(FLOAT_ISAS), st.integers(1, 3))
 def test_random_networks(network, n, isa, thread_count):
     shape, layers = network
     assert_gradients(Net(shape, layers, thread_count, isa), n, np.random.default_rng(n), probes=2)

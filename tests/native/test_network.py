@@ -60,6 +60,17 @@ def test_the_same_seed_and_threads_give_the_same_bits(threads, rng):
         np.testing.assert_array_equal(first, second)
 
 
+def test_little_work_is_left_to_one_thread(rng, monkeypatch):
+    monkeypatch.setenv("PENMARK_THREADS", "3")
+    x, y = data(rng)
+    x = x.reshape(50, 100)
+    chosen, one = dropout_network(0), dropout_network(1)
+    assert chosen.threads == 3
+    assert train(chosen, x, y)["loss"] == train(one, x, y)["loss"]
+    for number in range(4):
+        np.testing.assert_array_equal(chosen.get(number), one.get(number))
+
+
 def test_another_seed_drops_others(rng):
     x, y = data(rng)
     x = x.reshape(50, 100)
@@ -184,3 +195,29 @@ def test_environment_variables_are_obeyed():
         text=True,
     )
     assert result.stdout.split() == ["scalar", "3"]
+
+
+@pytest.mark.parametrize("kind", ["conv", "dense", "norm"])
+def test_layers_below_the_first_that_trains_keep_their_weights(kind, rng):
+    x, y = data(rng)
+    net = _core.Network((10, 10, 1), 2, "", True)
+    t = 0
+    if kind != "dense":
+        t = net.conv2d(t, 5, (3, 3), (1, 1), False, True, "relu", False, "frozen")
+    if kind == "norm":
+        t = net.batch_norm(t, 0.9, 1e-3, True, True, False, "frozen_norm")
+    h, w, c = net.shape(t)
+    t = net.reshape(t, (1, 1, h * w * c))
+    if kind == "dense":
+        t = net.dense(t, 40, True, "relu", False, "frozen")
+    t = net.dense(t, 10, True, "linear", True, "trained")
+    net.set_optimizer("sgd")
+    net.set_loss(t, "softmax_cross_entropy")
+    net.finish()
+    for number, (_, shape, _) in enumerate(net.params()):
+        net.set(number, "weight", rng.random(shape).astype(np.float32))
+    before = [net.get(number) for number in range(len(net.params()))]
+    train(net, x, y)
+    assert net.first_overrun == -1
+    for number, (name, _, trainable) in enumerate(net.params()):
+        assert np.array_equal(before[number], net.get(number)) != trainable, name

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from penmark.report import Evaluation
+from penmark.report.evaluation import Evaluation
 
 CLASS_NAMES = ("cat", "dog", "fox", "owl")
 HISTORY = {

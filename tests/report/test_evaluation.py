@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from penmark.errors import DataError, ModelError
-from penmark.report import Evaluation
-from penmark.report.evaluation import wilson_interval
+from penmark.report.evaluation import Evaluation, wilson_interval
 from tests.report.conftest import make_evaluation, make_perfect
 
 # Six images, three classes: the third and the last are wrong.

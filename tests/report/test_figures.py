@@ -12,7 +12,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from penmark.errors import DataError, InputError, ModelError
-from penmark.report import Evaluation, figures
+from penmark.report import figures
+from penmark.report.evaluation import Evaluation
 from penmark.report.figures.theme import DARK
 from penmark.report.tint import confusion_tint
 from tests.report.conftest import CLASS_NAMES, make_evaluation, make_images, make_perfect

@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from penmark.errors import DataError, StorageError
-from penmark.report import Evaluation, write_figures, write_report
+from penmark.report.evaluation import Evaluation
 from penmark.report.figure_files import FIGURE_NAMES
+from penmark.report.html import write_figures, write_report
 from penmark.report.html import write_figures as write_figures_from_html
 from tests.report.conftest import HISTORY, make_evaluation, make_images, make_perfect
 

@@ -106,7 +106,7 @@ def test_early_stopping_stops(tmp_path, digits):
     assert losses[-1] >= min(losses[:-1])
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "exponential", "plateau"])
+@pytest.mark.parametrize("schedule", ["cosine", "one-cycle", "exponential", "plateau"])
 def test_schedules_change_the_learning_rate(tmp_path, digits, schedule):
     rates = []
 
@@ -120,6 +120,12 @@ def test_schedules_change_the_learning_rate(tmp_path, digits, schedule):
     )
     if schedule == "cosine":
         expected = [5 * (1 + np.cos(np.pi * done / 6)) / 2 for done in range(1, 7)]
+        assert rates == pytest.approx(expected, abs=1e-4)
+    elif schedule == "one-cycle":
+        # 41 steps an epoch: 61 of 246 rise from 0.5 to 5, the others follow a cosine to 0.
+        expected = [0.5 + 4.5 * 41 / 61] + [
+            5 * (1 + np.cos(np.pi * (41 * done - 61) / 185)) / 2 for done in range(2, 7)
+        ]
         assert rates == pytest.approx(expected, abs=1e-4)
     elif schedule == "exponential":
         assert rates == pytest.approx([5 * 0.9**done for done in range(1, 7)], rel=1e-5)

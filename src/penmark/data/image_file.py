@@ -6,11 +6,12 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ from penmark.data.shaping import is_gray
 
 if TYPE_CHECKING:
     from PIL import Image
+
+T = TypeVar("T")
 
 # A photo of 50 megapixels takes 150 MB once decoded; files that declare more are mostly bombs.
 MAX_PIXELS = 50_000_000
@@ -109,24 +112,55 @@ def decode_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> DecodedImage | 
         path: the file.
         max_pixels: files that declare more are refused before they are decoded.
     """
+
+    def decode(image: Image.Image) -> DecodedImage | UnusableImage:
+        mode = image.mode
+        frames = getattr(image, "n_frames", 1)
+        notes = [f"first of {frames} frames"] if frames > 1 else []
+        if frames > 1:
+            image.seek(0)
+        image.load()
+        pixels = _upright_pixels(image, notes)
+        if pixels.min() == pixels.max() or (
+            pixels.ndim == 3 and bool((pixels == pixels[0, 0]).all())
+        ):
+            return UnusableImage("one color", "every pixel is the same", pixels.shape[:2], mode)
+        digest = hashlib.sha256(str(pixels.shape).encode())
+        digest.update(pixels.data)
+        return DecodedImage(pixels, mode, digest.digest(), tuple(notes))
+
+    return use_image_file(path, decode, max_pixels=max_pixels)
+
+
+def use_image_file(
+    source: Path | bytes, use: Callable[[Image.Image], T], *, max_pixels: int = MAX_PIXELS
+) -> T | UnusableImage:
+    """Open an image file and give it to `use`, guarded against all that such a file may hold.
+
+    Never raises for what the file holds; call it within `pillow_warnings`.
+
+    Args:
+        source: the file, or its content.
+        use: is given the opened image, not yet decoded, and may raise whatever Pillow raises.
+        max_pixels: files that declare more are refused before they are decoded.
+
+    Returns:
+        What `use` returns, or what is wrong with the file.
+    """
     from PIL import Image, UnidentifiedImageError
 
     size: tuple[int, int] | None = None
     mode: str | None = None
     try:
-        if path.stat().st_size == 0:
+        empty = len(source) == 0 if isinstance(source, bytes) else source.stat().st_size == 0
+        if empty:
             return UnusableImage("empty", "the file has no bytes")
-        with path.open("rb") as stream, Image.open(stream, formats=_readable_formats()) as image:
+        opened = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+        with opened as stream, Image.open(stream, formats=_readable_formats()) as image:
             size, mode = (image.height, image.width), image.mode
             if image.width * image.height > max_pixels:
                 return _too_large(size, mode, max_pixels)
-            notes = []
-            frames = getattr(image, "n_frames", 1)
-            if frames > 1:
-                notes.append(f"first of {frames} frames")
-                image.seek(0)
-            image.load()
-            pixels = _upright_pixels(image, notes)
+            return use(image)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         return _too_large(size, mode, max_pixels)
     except UnidentifiedImageError:
@@ -138,11 +172,6 @@ def decode_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> DecodedImage | 
         # Pillow's readers raise whatever a damaged file makes them stumble over: SyntaxError,
         # ValueError, IndexError, struct.error, zlib.error and others.
         return UnusableImage("unreadable", f"damaged ({_one_line(str(error))})", size, mode)
-    if pixels.min() == pixels.max() or (pixels.ndim == 3 and bool((pixels == pixels[0, 0]).all())):
-        return UnusableImage("one color", "every pixel is the same", pixels.shape[:2], mode)
-    digest = hashlib.sha256(str(pixels.shape).encode())
-    digest.update(pixels.data)
-    return DecodedImage(pixels, mode, digest.digest(), tuple(notes))
 
 
 def _too_large(size: tuple[int, int] | None, mode: str | None, max_pixels: int) -> UnusableImage:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from penmark.errors import InputError
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
     from numpy.typing import NDArray
+
+    from penmark.engine.native_model import NativeModel
 
 Engine = Literal["auto", "native", "keras"]
 ENGINES: tuple[Engine, ...] = ("auto", "native", "keras")
 LossFrom = Literal["logits", "probabilities"]
+# (images, labels, seed, epoch) -> images, labels
+Augment = Callable[[Any, Any, int, int], tuple[Any, Any]]
 
-__all__ = ["ENGINES", "Engine", "LossFrom", "check_engine", "evaluate", "fit", "predict"]
+__all__ = ["ENGINES", "Augment", "Engine", "LossFrom", "check_engine", "evaluate", "fit", "predict"]
 
 
 def fit(
@@ -29,6 +33,7 @@ def fit(
     loss_from: LossFrom = "logits",
     seed: int | None = None,
     verbose: str | int = "auto",
+    augment: Augment | None = None,
     **fit_arguments: Any,
 ) -> keras.callbacks.History:
     """Train a compiled model, as `model.fit` would, and return the same `History`.
@@ -53,6 +58,11 @@ def fit(
         seed: makes the run repeatable; None draws one from NumPy's global generator, which
             `keras.utils.set_random_seed` sets.
         verbose: "auto" or 1 for a live line, 2 for one line an epoch, 0 for silence.
+        augment: (images, labels, seed, epoch) -> the images and labels of that epoch, as many and
+            of the same shape: called at the beginning of every epoch with the images to train on
+            (not those held out for validation) and their labels as the loss wants them. What it
+            does should depend on its four arguments alone, so that a training can be repeated and
+            resumed. None trains on the same images every epoch.
         **fit_arguments: `batch_size`, `epochs`, `callbacks`, `validation_split`,
             `validation_data`, `shuffle`, `class_weight`, `sample_weight`, `initial_epoch` and the
             others of `model.fit`.
@@ -69,6 +79,10 @@ def fit(
     from penmark.engine.inputs import check_compiled
 
     check_compiled(model)
+    if augment is not None:
+        if not hasattr(x, "dtype"):
+            raise InputError(f"augment needs images in an array; got {type(x).__name__}")
+        fit_arguments["augment"] = augment
     chosen, reason = choose_engine(model, engine, x, fit_arguments | {"loss_from": loss_from})
     if reason is not None and verbose != 0:
         say_once(f"Training through Keras: {reason}")
@@ -80,14 +94,19 @@ def fit(
 
 
 def evaluate(
-    model: keras.Model, x: Any, y: Any = None, *, verbose: str | int = 0, **evaluate_arguments: Any
+    model: keras.Model | NativeModel,
+    x: Any,
+    y: Any = None,
+    *,
+    verbose: str | int = 0,
+    **evaluate_arguments: Any,
 ) -> Any:
     """Loss and metrics on given images, as `model.evaluate` gives them.
 
     The cross-entropy is taken from the logits, as in `fit`.
 
     Args:
-        model: a compiled model.
+        model: a compiled model, or one that `engine.model_file.open_model` opened.
         x, y: as in `fit`.
         verbose: as in Keras, where Keras does the work; the native core is silent.
         **evaluate_arguments: `batch_size`, `return_dict`, `sample_weight` and the others of
@@ -99,11 +118,17 @@ def evaluate(
     Raises:
         DataError, ModelError: as `fit`.
     """
-    from penmark.engine import keras_path
-    from penmark.engine.choice import core_for
-    from penmark.engine.inputs import check_compiled
+    from penmark.engine.inputs import check_compiled, checked_labels
 
     check_compiled(model)
+    native = _in_core(model)
+    if native is not None:
+        as_dict = evaluate_arguments.pop("return_dict", False)
+        results = native.evaluate(x, checked_labels(native, x, y), **evaluate_arguments)
+        return results if as_dict else list(results.values())
+    from penmark.engine import keras_path
+    from penmark.engine.choice import core_for
+
     core = core_for(x, evaluate_arguments, {"batch_size", "return_dict", "sample_weight"})
     if core is not None:
         with contextlib.suppress(core.Unsupported):
@@ -112,33 +137,49 @@ def evaluate(
 
 
 def predict(
-    model: keras.Model, x: Any, *, verbose: str | int = 0, **predict_arguments: Any
-) -> NDArray[np.float32]:
+    model: keras.Model | NativeModel, x: Any, *, verbose: str | int = 0, **predict_arguments: Any
+) -> NDArray[Any]:
     """The model's outputs for given images, as `model.predict` gives them.
 
     Args:
-        model: any model.
+        model: any model, or one that `engine.model_file.open_model` opened.
         x: images, uint8 or float, shape (n, *model.input_shape[1:]).
         verbose: as in Keras, where Keras does the work; the native core is silent.
         **predict_arguments: `batch_size` and the others of `model.predict`.
 
     Returns:
-        float32, shape (n, *model.output_shape[1:]); for a classifier the probabilities.
+        float32, shape (n, *model.output_shape[1:]); for a classifier the probabilities. bfloat16
+        where the last layer's policy is `mixed_bfloat16`.
 
     Raises:
         DataError: the images do not fit the model.
     """
-    from penmark.engine import keras_path
-    from penmark.engine.choice import core_for
     from penmark.engine.inputs import check_images
 
     if hasattr(x, "dtype"):
         check_images(model, x)
+    native = _in_core(model)
+    if native is not None:
+        return native.predict(x, **predict_arguments)
+    from penmark.engine import keras_path
+    from penmark.engine.choice import core_for
+
     core = core_for(x, predict_arguments, {"batch_size"})
     if core is not None:
         with contextlib.suppress(core.Unsupported):
             return core.predict(model, x, **predict_arguments)  # type: ignore[no-any-return]
     return keras_path.predict(model, x, verbose=verbose, **predict_arguments)
+
+
+def _in_core(model: Any) -> NativeModel | None:
+    """The model itself if it lives in the native core alone, and not in Keras."""
+    from penmark.engine import core
+
+    if core.missing_core() is not None:
+        return None
+    from penmark.engine.native_model import NativeModel
+
+    return model if isinstance(model, NativeModel) else None
 
 
 _PATHS = {"native": "native", "keras": "keras_path"}

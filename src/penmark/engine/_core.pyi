@@ -22,7 +22,14 @@ class Network:
         self, shape: tuple[int, int, int], threads: int = 0, isa: str = "", guards: bool = False
     ) -> None: ...
     def dense(
-        self, x: int, units: int, use_bias: bool, activation: str, trainable: bool, name: str
+        self,
+        x: int,
+        units: int,
+        use_bias: bool,
+        activation: str,
+        trainable: bool,
+        name: str,
+        bf16: bool = False,
     ) -> int: ...
     def conv2d(
         self,
@@ -35,6 +42,7 @@ class Network:
         activation: str,
         trainable: bool,
         name: str,
+        bf16: bool = False,
     ) -> int: ...
     def pool(
         self,

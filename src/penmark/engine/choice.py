@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from penmark.engine import Engine
+from penmark.engine import Engine, core
 from penmark.engine.backend import keras
 from penmark.errors import InputError
 
@@ -41,7 +41,7 @@ def choose_engine(
 
 def why_not_native(model: Any, x: Any, fit_arguments: Mapping[str, Any]) -> str | None:
     """What keeps the native core from training a model, in a few words; None if nothing does."""
-    missing = missing_core()
+    missing = core.missing_core()
     if missing is not None:
         return missing
     if not isinstance(x, np.ndarray):
@@ -66,31 +66,11 @@ def core_for(x: Any, arguments: Mapping[str, Any], covered: set[str]) -> Any | N
         arguments: of `penmark.evaluate` or `penmark.predict`.
         covered: the arguments that the core knows.
     """
-    if missing_core() is not None or not isinstance(x, np.ndarray) or keras_has_gpu():
+    if core.missing_core() is not None or not isinstance(x, np.ndarray) or keras_has_gpu():
         return None
     if not {name for name, value in arguments.items() if value is not None} <= covered:
         return None
     return importlib.import_module("penmark.engine.native")
-
-
-@functools.cache
-def missing_core() -> str | None:
-    """Why there is no native core in this installation; None if there is one."""
-    try:
-        importlib.import_module("penmark.engine._core")
-    except ImportError:
-        return (
-            "the native core is not built; install a C++ compiler (GCC 11 or Clang 14, or newer) "
-            "and then penmark again"
-        )
-    return None
-
-
-def core_name() -> str:
-    """The core's instruction set and number of threads, for example "avx512, 2 threads"."""
-    from penmark.engine import _core
-
-    return f"{_core.usable_isas()[-1]}, {_core.available_threads()} threads"
 
 
 @functools.cache

@@ -55,6 +55,14 @@ def _shape_hint(expected: tuple[int | None, ...], images: NDArray[Any]) -> str:
     return "; resize the images, or build the model for their shape"
 
 
+def checked_labels(model: Any, x: NDArray[Any], y: Any) -> NDArray[Any]:
+    """Check images and labels; the labels as the model's loss wants them. Raises DataError."""
+    check_images(model, x)
+    if y is None:
+        raise DataError("there are no labels: give y, one label for each image")
+    return prepare_labels(model, np.asarray(y), len(x))
+
+
 def prepare_labels(model: Any, labels: NDArray[Any], count: int) -> NDArray[Any]:
     """Check `labels` against the model's output and loss, and give them as the loss wants them.
 

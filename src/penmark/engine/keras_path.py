@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penmark.engine import LossFrom
+from penmark.engine import Augment, LossFrom
 from penmark.engine.backend import keras
 from penmark.engine.batches import Batches
+from penmark.engine.inputs import checked_labels
 from penmark.engine.logits import logits_view
-from penmark.engine.session import callback_list, checked_labels, training_arrays, watchers
+from penmark.engine.session import callback_list, training_arrays, watchers
 from penmark.errors import InputError
 
 
@@ -54,6 +55,7 @@ def fit(
     class_weight: Any = None,
     sample_weight: Any = None,
     validation_batch_size: int | None = None,
+    augment: Augment | None = None,
     **fit_arguments: Any,
 ) -> Any:
     """See `penmark.engine.fit`."""
@@ -99,6 +101,8 @@ def fit(
             arrays.sample_weight,
             arrays.batch_size,
             arrays.seed if shuffle else None,
+            augment,
+            arrays.seed,
         )
         added.append(_StartEpoch(batches, network, arrays.seed))
         steps, images = len(batches), len(arrays.x)

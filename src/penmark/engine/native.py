@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penmark.engine import LossFrom
+from penmark.engine import Augment, LossFrom
 from penmark.engine.backend import keras
+from penmark.engine.inputs import checked_labels
 from penmark.engine.native_model import FloatArray, NativeModel, float_array
 from penmark.engine.order import epoch_order
-from penmark.engine.session import callback_list, checked_labels, training_arrays, watchers
+from penmark.engine.session import augmented, callback_list, training_arrays, watchers
 from penmark.engine.spec import Unsupported
 from penmark.engine.spec_reader import read_model
 from penmark.engine.spec_training import TrainingSpec, clipped, rates_of, read_training
@@ -35,6 +36,7 @@ _FIT_ARGUMENTS = {
     "initial_epoch",
     "validation_batch_size",
     "validation_freq",
+    "augment",
 }
 
 
@@ -167,6 +169,7 @@ def fit(
     shuffle: bool = True,
     class_weight: Mapping[int, float] | None = None,
     sample_weight: NDArray[Any] | None = None,
+    augment: Augment | None = None,
 ) -> Any:
     """See `penmark.engine.fit`; for a model and arguments that `unsupported_reason` has passed."""
     arrays = training_arrays(
@@ -196,6 +199,10 @@ def fit(
             hooks.on_epoch_begin(epoch)
             # A callback may have changed weights or the learning rate since the last epoch.
             pull(native, model)
+            if augment is not None:
+                x, y = augmented(augment, arrays.x, arrays.y, arrays.seed, epoch)
+                images, labels = native.images(x), native.labels(y)
+                weights = _weights(labels, class_weight, arrays.sample_weight)
             rates = _rates(model, iterations, batches)
             run = _Epoch(native, images, labels, weights, arrays.batch_size, arrays.seed, rates)
             count = len(images)
@@ -364,7 +371,7 @@ def layer_times(
     return list(native.network.training_times())
 
 
-def predict(model: Any, x: NDArray[Any], *, batch_size: int | None = None) -> FloatArray:
+def predict(model: Any, x: NDArray[Any], *, batch_size: int | None = None) -> NDArray[Any]:
     """What `model.predict(x)` returns. Raises Unsupported, DataError."""
     return bind(model, for_training=False).predict(x, batch_size)
 

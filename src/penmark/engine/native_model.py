@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ml_dtypes import bfloat16
 from numpy.typing import NDArray
 
 from penmark.engine import _core, spec
@@ -23,6 +24,10 @@ FloatArray = NDArray[np.float32]
 Progress = Callable[[int, Mapping[str, Any]], bool | None]
 # Large enough to keep all cores busy, small enough for the activations to stay in cache.
 _INFERENCE_BATCH = 256
+_LOSS_NAMES = {
+    "sigmoid_cross_entropy": "binary_crossentropy",
+    "mean_squared_error": "mean_squared_error",
+}
 
 
 class NativeModel:
@@ -97,6 +102,33 @@ class NativeModel:
             ) from error
         return native
 
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """As Keras has it: of a batch, its size open."""
+        return (None, *self.model.input_shape)
+
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        """As Keras has it: of a batch, its size open."""
+        return (None, *self.model.output_layer.output_shape)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the model came with a loss, so that it can be evaluated."""
+        return self.training is not None
+
+    @property
+    def loss(self) -> str:
+        """Keras's name of the loss. Raises ModelError if the model is not compiled."""
+        loss = self._training().loss
+        if loss.kind == "softmax_cross_entropy":
+            return f"{'sparse_' if loss.sparse else ''}categorical_crossentropy"
+        return _LOSS_NAMES[loss.kind]
+
     def set_weights(self, weights: Mapping[str, Sequence[NDArray[Any]]]) -> None:
         """Load weights, given per layer in Keras's order.
 
@@ -113,9 +145,13 @@ class NativeModel:
             weights.setdefault(layer, []).append(self.network.get(number))
         return weights
 
-    def predict(self, x: NDArray[Any], batch_size: int | None = None) -> FloatArray:
-        """The model's output for each image, float32 of shape (n, *output shape)."""
-        return self.activations(x, self.model.output, batch_size)
+    def predict(self, x: NDArray[Any], batch_size: int | None = None) -> NDArray[Any]:
+        """The model's output for each image, shape (n, *output shape).
+
+        float32, or, as in Keras, bfloat16 where the last layer's policy is `mixed_bfloat16`.
+        """
+        out = self.activations(x, self.model.output, batch_size)
+        return out.astype(bfloat16) if self.model.output_layer.bfloat16 else out
 
     def activations(self, x: NDArray[Any], layer: str, batch_size: int | None = None) -> FloatArray:
         """What layer `layer` gives for each image, float32 of shape (n, *its output shape).
@@ -262,7 +298,15 @@ class NativeModel:
             apart = is_output or kind not in ("linear", "relu", "sigmoid", "tanh")
             fused = "linear" if apart else kind
             if isinstance(layer, spec.Dense):
-                x = net.dense(x, layer.units, layer.use_bias, fused, layer.trainable, layer.name)
+                x = net.dense(
+                    x,
+                    layer.units,
+                    layer.use_bias,
+                    fused,
+                    layer.trainable,
+                    layer.name,
+                    layer.bfloat16,
+                )
             else:
                 x = net.conv2d(
                     x,
@@ -274,6 +318,7 @@ class NativeModel:
                     fused,
                     layer.trainable,
                     layer.name,
+                    layer.bfloat16,
                 )
             self._own(layer.name, 2 if layer.use_bias else 1)
             if apart:

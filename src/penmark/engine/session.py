@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penmark.engine import Augment
 from penmark.engine.backend import keras
-from penmark.engine.inputs import check_images, prepare_labels
+from penmark.engine.inputs import checked_labels
 from penmark.engine.progress import TrainingProgress
 from penmark.errors import DataError, InputError, TrainingError
 
@@ -57,12 +58,21 @@ def watchers(verbose: str | int, *, images: int | None) -> list[Any]:
     return [guard, TrainingProgress(images=images, live=verbose != 2)] if verbose != 0 else [guard]
 
 
-def checked_labels(model: Any, x: NDArray[Any], y: Any) -> NDArray[Any]:
-    """Check images and labels; the labels as the model's loss wants them. Raises DataError."""
-    check_images(model, x)
-    if y is None:
-        raise DataError("there are no labels: give y, one label for each image")
-    return prepare_labels(model, np.asarray(y), len(x))
+def augmented(
+    augment: Augment, x: NDArray[Any], y: NDArray[Any], seed: int, epoch: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The images and labels that `augment` makes of `x` and `y` for an epoch.
+
+    Raises:
+        DataError: they have other shapes than what they were made of.
+    """
+    images, labels = augment(x, y, seed, epoch)
+    if images.shape != x.shape or labels.shape != y.shape:
+        raise DataError(
+            f"augment made images {images.shape} and labels {labels.shape} of images {x.shape} "
+            f"and labels {y.shape}; it must keep the shapes"
+        )
+    return images, labels
 
 
 Split = tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]

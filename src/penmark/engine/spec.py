@@ -25,11 +25,13 @@ class Layer:
         name: Keras's name of the layer.
         inputs: names of the layers whose outputs it takes.
         output_shape: shape of its output for one image.
+        bfloat16: its policy is `mixed_bfloat16`: matrix products take bfloat16, all else float32.
     """
 
     name: str
     inputs: tuple[str, ...]
     output_shape: Shape
+    bfloat16: bool = dataclasses.field(default=False, kw_only=True)
 
 
 @dataclasses.dataclass(frozen=True)

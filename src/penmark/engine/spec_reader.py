@@ -5,6 +5,7 @@ What the core does not cover raises `Unsupported`, whose text names the layer or
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -135,7 +136,7 @@ def _read_layer(entry: Config, inputs: tuple[Layer, ...]) -> Layer:
     name = str(config.get("name", entry.get("name", kind)))
     if entry.get("registered_name"):
         raise Unsupported(f"the custom layer {name!r} ({entry['registered_name']})")
-    _check_dtype(config.get("dtype"), name)
+    computes_bfloat16 = _computes_bfloat16(config.get("dtype"), name)
     for option in sorted(config):
         if option.endswith(("_regularizer", "_constraint")) and config[option] is not None:
             raise Unsupported(f"{option} of the layer {name!r}")
@@ -151,13 +152,15 @@ def _read_layer(entry: Config, inputs: tuple[Layer, ...]) -> Layer:
         raise Unsupported(f"the layer {name!r} with {len(inputs)} inputs")
     if config.get("data_format", "channels_last") not in ("channels_last", None):
         raise Unsupported(f"data_format={config['data_format']!r} of the layer {name!r}")
-    return reader(name, config, inputs)
+    return dataclasses.replace(reader(name, config, inputs), bfloat16=computes_bfloat16)
 
 
-def _check_dtype(dtype: Any, name: str) -> None:
+def _computes_bfloat16(dtype: Any, name: str) -> bool:
+    """Whether a layer's policy is `mixed_bfloat16`, and not float32."""
     policy = dtype["config"].get("name") if isinstance(dtype, Mapping) else dtype
-    if policy not in (None, "float32"):
+    if policy not in (None, "float32", "mixed_bfloat16"):
         raise Unsupported(f"dtype={policy!r} of the layer {name!r}")
+    return bool(policy == "mixed_bfloat16")
 
 
 def _activation(value: Any, name: str) -> tuple[str, float]:

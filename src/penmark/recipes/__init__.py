@@ -5,18 +5,25 @@ from __future__ import annotations
 import difflib
 
 from penmark.errors import InputError
+from penmark.recipes.own import OWN
 from penmark.recipes.perceptron import PERCEPTRON
 from penmark.recipes.published import PUBLISHED
-from penmark.recipes.recipe import PRECISIONS, Precision, Recipe
+from penmark.recipes.recipe import PRECISIONS, Precision, Recipe, Schedule
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (PERCEPTRON, *PUBLISHED)}
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (PERCEPTRON, *PUBLISHED, *OWN)}
 
-__all__ = ["PRECISIONS", "RECIPES", "Precision", "Recipe", "get", "names"]
+__all__ = ["PRECISIONS", "RECIPES", "Precision", "Recipe", "Schedule", "get", "names", "published"]
 
 
 def names() -> list[str]:
     """The names of all recipes, the simplest network first."""
     return list(RECIPES)
+
+
+def published() -> list[str]:
+    """The names of the published networks, in the same order: all but penmark's own."""
+    own = {recipe.name for recipe in OWN}
+    return [name for name in RECIPES if name not in own]
 
 
 def get(name: str) -> Recipe:

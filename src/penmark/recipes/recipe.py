@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     import keras
 
     from penmark.data import Dataset
-    from penmark.engine import LossFrom
+    from penmark.engine import Augment, LossFrom
 
 Precision = Literal["float32", "mixed_bfloat16"]
+Schedule = Literal["constant", "cosine", "one-cycle", "exponential", "plateau"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "mixed_bfloat16")
 
 
@@ -29,6 +30,8 @@ class Recipe:
         make_network: (image shape, number of classes) -> the model, not yet compiled.
         optimizer: Keras's name of the optimizer, taken with Keras's defaults; None for a network
             that is trained by a rule of its own.
+        learning_rate: instead of the optimizer's default.
+        schedule: how the learning rate changes, as for `penmark.runs.TrainingSettings`.
         batch_size, epochs: as published.
         validation_split: the share of the training images held back at their end, or 0.
         pixels: "0-255" where the network gets raw pixels, "0-1" where a layer rescales them.
@@ -37,6 +40,8 @@ class Recipe:
         loss_from: as for `penmark.fit`.
         smallest_image_px: the least height and width that the layers can work on.
         binary: the network tells one class from the rest.
+        augmentation: makes of a data set what `penmark.fit` takes as `augment`, or None where it
+            has nothing to vary; None for the images as they are.
         fit: trains a model of this recipe, called like `penmark.fit`; None for `penmark.fit`.
     """
 
@@ -46,6 +51,8 @@ class Recipe:
     optimizer: str | None
     batch_size: int
     epochs: int
+    learning_rate: float | None = None
+    schedule: Schedule = "constant"
     validation_split: float = 0.0
     pixels: Literal["0-255", "0-1"] = "0-255"
     published_accuracy: tuple[float, float] | None = None
@@ -53,6 +60,7 @@ class Recipe:
     loss_from: LossFrom = "logits"
     smallest_image_px: int = 1
     binary: bool = False
+    augmentation: Callable[[Dataset], Augment | None] | None = None
     fit: Callable[..., keras.callbacks.History] | None = None
 
     def build(

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from penmark import engine
 from penmark.engine.backend import keras
-from penmark.engine.choice import missing_core
+from penmark.engine.core import missing_core
 from penmark.errors import InputError
-from penmark.recipes import Recipe, get
+from penmark.recipes import Precision, Recipe, get
 
 if TYPE_CHECKING:
     from penmark.data.dataset import Dataset, Int64Array, UInt8Array
@@ -28,6 +28,7 @@ def bench(
     runs: int = 3,
     images: int | None = None,
     profile: bool = False,
+    precision: Precision = "float32",
     announce: Callable[[str], None] = lambda line: None,
 ) -> Iterator[dict[str, Any]]:
     """Time epochs of training as published, the native engine and Keras in turn.
@@ -40,15 +41,17 @@ def bench(
         runs: timed epochs of each.
         images: time only so many images and scale the seconds up to an epoch, for a quick look.
         profile: also give the core's seconds per layer, as its first thread saw them.
+        precision: of both; with "mixed_bfloat16" the engine in float32 takes turns with them too.
         announce: gets a line before each recipe.
 
     Yields:
-        {"recipe", "engine", "seconds_per_epoch", "peer", "peer_seconds_per_epoch", "ratio",
-        "share_of_peak", "gflops", "peak_gflops", "runs", "images", "threads"} and with `profile`
-        "layers": [{"layer", "forward_seconds", "backward_seconds"}]. Seconds are medians, ratio is
-        peer over engine. `share_of_peak` relates the multiply-adds of the layers' matrix products
-        to the peak measured between the epochs; it counts the whole epoch's time, so that
-        everything that is no matrix product lowers it.
+        {"recipe", "engine", "precision", "seconds_per_epoch", "peer", "peer_seconds_per_epoch",
+        "ratio", "share_of_peak", "gflops", "peak_gflops", "runs", "images", "threads"}, with
+        `profile` "layers": [{"layer", "forward_seconds", "backward_seconds"}], and with
+        "mixed_bfloat16" "float32_seconds_per_epoch" and "ratio_to_float32". Seconds are medians,
+        ratios are the others' seconds over the engine's. `share_of_peak` relates the multiply-adds
+        of the layers' matrix products to the peak in float32, measured between the epochs; it
+        counts the whole epoch's time, so that everything that is no matrix product lowers it.
 
     Raises:
         InputError: there is no native core, or a recipe is trained by a rule of its own.
@@ -62,18 +65,27 @@ def bench(
             raise InputError(f"{recipe.name} is trained by a rule of its own, not by an engine")
     for recipe in chosen:
         announce(f"Timing {recipe.name}: {runs} epochs of each, in turn")
-        yield _bench_one(recipe, dataset, runs, images, profile)
+        yield _bench_one(recipe, dataset, runs, images, profile, precision)
 
 
 def _bench_one(
-    recipe: Recipe, dataset: Dataset, runs: int, images: int | None, profile: bool
+    recipe: Recipe,
+    dataset: Dataset,
+    runs: int,
+    images: int | None,
+    profile: bool,
+    precision: Precision,
 ) -> dict[str, Any]:
     from penmark.engine import _core
 
     x, y = dataset.x_train[:images], dataset.y_train[:images]
     scale = len(dataset.x_train) / len(x)
 
-    models = {name: recipe.build(dataset, seed=0) for name in ("native", "keras")}
+    models = {
+        name: recipe.build(dataset, seed=0, precision=precision) for name in ("native", "keras")
+    }
+    if precision != "float32":
+        models["float32"] = recipe.build(dataset, seed=0)
     seconds: dict[str, list[float]] = {name: [] for name in models}
     peaks: list[float] = []
     threads = _core.available_threads()
@@ -85,7 +97,7 @@ def _bench_one(
                 model,
                 x,
                 y,
-                engine=name,  # type: ignore[arg-type]
+                engine="keras" if name == "keras" else "native",
                 loss_from=recipe.loss_from,
                 seed=run,
                 batch_size=recipe.batch_size,
@@ -99,6 +111,7 @@ def _bench_one(
     row: dict[str, Any] = {
         "recipe": recipe.name,
         "engine": "native",
+        "precision": precision,
         "seconds_per_epoch": ours,
         "peer": f"keras/{keras.backend.backend()}",
         "peer_seconds_per_epoch": theirs,
@@ -110,6 +123,9 @@ def _bench_one(
         "images": len(x),
         "threads": threads,
     }
+    if "float32" in seconds:
+        row["float32_seconds_per_epoch"] = statistics.median(seconds["float32"])
+        row["ratio_to_float32"] = row["float32_seconds_per_epoch"] / ours
     if profile:
         row["layers"] = _profile(recipe, models["native"], x, y, scale)
     return row

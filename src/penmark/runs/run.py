@@ -106,13 +106,17 @@ class Run:
         """
         from penmark.engine.model_file import load_model
 
+        return load_model(self.trained_model_path())
+
+    def trained_model_path(self) -> Path:
+        """The file of the trained model. Raises RunError if the training has not left one yet."""
         if not self.model_path.exists():
             raise RunError(
                 f"{self.path} has no model yet (its training is {self.status}); finish it with "
                 f"penmark train --resume {self.path}",
                 path=self.path,
             )
-        return load_model(self.model_path)
+        return self.model_path
 
     def update_config(self, **changes: Any) -> None:
         """Change entries of config.json. Raises StorageError."""

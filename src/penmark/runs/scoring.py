@@ -26,15 +26,17 @@ def score(
     """Predict every image once and compare with the labels.
 
     Args:
-        model: a keras.Model with class probabilities of shape (n, classes), or with one output of
-            shape (n, 1) that is the probability of the second of two classes.
+        model: a keras.Model, or one that `engine.model_file.open_model` opened, with class
+            probabilities of shape (n, classes), or with one output of shape (n, 1) that is the
+            probability of the second of two classes.
         images: uint8, shape (n, *model.input_shape[1:]).
         labels: int64, shape (n,).
         class_names: one for each class.
 
     Returns:
         An `Evaluation`; its loss is taken from the logits where the model ends in softmax or
-        sigmoid and is compiled with a cross-entropy.
+        sigmoid and is compiled with a cross-entropy, and from the probabilities where it is not
+        compiled.
 
     Raises:
         DataError: no images, or images and labels that do not fit.
@@ -48,7 +50,7 @@ def score(
     return Evaluation(
         y_true=labels,
         probabilities=probabilities,
-        loss=_loss(model, images, labels),
+        loss=_loss(model, images, labels, probabilities),
         class_names=class_names,
         seconds=seconds,
     )
@@ -103,12 +105,11 @@ def score_test(model: Any, dataset: Dataset) -> Evaluation:
     return score(model, dataset.x_test, dataset.y_test, dataset.class_names)
 
 
-def _loss(model: Any, images: UInt8Array, labels: Int64Array) -> float:
+def _loss(
+    model: Any, images: UInt8Array, labels: Int64Array, probabilities: NDArray[np.float32]
+) -> float:
     if not model.compiled:
-        binary = model.output_shape[-1] == 1
-        model.compile(
-            loss="binary_crossentropy" if binary else "sparse_categorical_crossentropy",
-            metrics=["accuracy"],
-        )
+        of_truth = probabilities[np.arange(len(labels)), labels]
+        return float(-np.log(np.maximum(of_truth, np.finfo(np.float32).tiny)).mean())
     results = engine.evaluate(model, images, labels, batch_size=BATCH_SIZE, return_dict=True)
     return float(results["loss"])

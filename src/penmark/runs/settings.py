@@ -8,8 +8,8 @@ from typing import Any, Literal, Self, get_args
 
 from penmark.engine import check_engine
 from penmark.errors import InputError, RunError
+from penmark.recipes import Schedule
 
-Schedule = Literal["constant", "cosine", "exponential", "plateau"]
 ColorMode = Literal["auto", "grayscale", "rgb"]
 SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
 OPTIMIZERS = ("sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamw")
@@ -26,8 +26,9 @@ class TrainingSettings:
         color_mode: how a folder's images are read.
         positive_class: the class a binary recipe tells from the rest; None for the first.
         epochs, batch_size, validation_split, optimizer: instead of the recipe's.
-        learning_rate: instead of the optimizer's default.
-        schedule: how the learning rate changes: "cosine" falls to 0 over the whole training,
+        learning_rate: instead of the recipe's, or the optimizer's default.
+        schedule: how the learning rate changes, None for as the recipe says: "cosine" falls to 0
+            over the whole training, "one-cycle" rises for a quarter of it before it falls to 0,
             "exponential" falls by a tenth every epoch, "plateau" halves after 2 epochs without
             a lower loss (on validation where there is one).
         early_stopping: stop after so many epochs without a lower loss; None never stops.
@@ -50,7 +51,7 @@ class TrainingSettings:
     validation_split: float | None = None
     optimizer: str | None = None
     learning_rate: float | None = None
-    schedule: Schedule = "constant"
+    schedule: Schedule | None = None
     early_stopping: int | None = None
     keep_best: bool = False
     precision: str = "float32"
@@ -72,7 +73,7 @@ class TrainingSettings:
             )
         if not 0 <= self.seed < 2**31:
             raise InputError(f"seed must be a whole number from 0 to {2**31 - 1}; got {self.seed}")
-        if self.schedule not in SCHEDULES:
+        if self.schedule is not None and self.schedule not in SCHEDULES:
             raise InputError(
                 f"schedule must be one of {', '.join(SCHEDULES)}; got {self.schedule!r}"
             )

@@ -138,10 +138,11 @@ def resume(
 
 
 def _check_extension(run: Run, settings: TrainingSettings, epochs: int) -> None:
-    if settings.schedule == "cosine" and epochs != settings.epochs:
+    schedule = settings.schedule or get(settings.recipe).schedule
+    if schedule in ("cosine", "one-cycle") and epochs != settings.epochs:
         raise RunError(
-            f"{run.path} was planned for {settings.epochs} epochs, and its cosine schedule with "
-            "it; start a new run for another number",
+            f"{run.path} was planned for {settings.epochs} epochs, and its {schedule} schedule "
+            "with it; start a new run for another number",
             path=run.path,
         )
     if epochs <= run.epochs_done and run.status == "complete":
@@ -270,6 +271,7 @@ def _go_on(
                 batch_size=settings.batch_size,
                 epochs=settings.epochs,
                 initial_epoch=epochs_done,
+                **_augmentation(recipe, dataset),
                 validation_split=settings.validation_split,
                 verbose=verbose,
                 callbacks=[
@@ -308,13 +310,20 @@ def _engine_used(
 ) -> dict[str, str]:
     """What will compute, for config.json: the engine, and what it computes with."""
     from penmark.engine.backend import keras
-    from penmark.engine.choice import choose_engine, core_name
+    from penmark.engine.choice import choose_engine
+    from penmark.engine.core import core_name
 
     if recipe.fit is not None:
         return {"engine": "rule", "backend": "numpy"}
     chosen, _ = choose_engine(model, settings.engine, dataset.x_train, {})  # type: ignore[arg-type]
     backend = core_name() if chosen == "native" else keras.backend.backend()
     return {"engine": chosen, "backend": backend}
+
+
+def _augmentation(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
+    """The argument of `penmark.fit` for a recipe that varies the images of every epoch."""
+    augment = recipe.augmentation(dataset) if recipe.augmentation is not None else None
+    return {} if augment is None else {"augment": augment}
 
 
 def _engine_fit(*arguments: Any, **keywords: Any) -> Any:
@@ -354,8 +363,12 @@ def _optimizer(settings: TrainingSettings, recipe: Recipe, dataset: Dataset) -> 
     """The optimizer that the settings ask for; None for the recipe's own."""
     from penmark.engine.backend import keras
 
-    constant_rate = settings.schedule in ("constant", "plateau")
-    if settings.optimizer is None and settings.learning_rate is None and constant_rate:
+    schedule = settings.schedule or recipe.schedule
+    # The recipe's rate is right for the recipe's optimizer alone.
+    own_rate = recipe.learning_rate if settings.optimizer is None else None
+    learning_rate = settings.learning_rate or own_rate
+    constant_rate = schedule in ("constant", "plateau")
+    if settings.optimizer is None and learning_rate is None and constant_rate:
         return None
     if recipe.optimizer is None:
         raise InputError(
@@ -363,14 +376,19 @@ def _optimizer(settings: TrainingSettings, recipe: Recipe, dataset: Dataset) -> 
             "rate and the schedule"
         )
     optimizer = keras.optimizers.get(settings.optimizer or recipe.optimizer)
-    rate: Any = settings.learning_rate or float(optimizer.learning_rate)
+    rate: Any = learning_rate or float(optimizer.learning_rate)
     images = len(dataset.x_train)
     images = int(images * (1 - (settings.validation_split or 0)))
     steps_per_epoch = -(-images // (settings.batch_size or recipe.batch_size))
-    if settings.schedule == "cosine":
-        steps = steps_per_epoch * (settings.epochs or recipe.epochs)
+    steps = steps_per_epoch * (settings.epochs or recipe.epochs)
+    if schedule == "one-cycle":
+        warmup = steps // 4
+        rate = keras.optimizers.schedules.CosineDecay(
+            rate / 10, decay_steps=steps - warmup, warmup_target=rate, warmup_steps=warmup
+        )
+    elif schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, decay_steps=steps)
-    elif settings.schedule == "exponential":
+    elif schedule == "exponential":
         rate = keras.optimizers.schedules.ExponentialDecay(
             rate, decay_steps=steps_per_epoch, decay_rate=0.9
         )
@@ -389,7 +407,7 @@ def _deciding_callbacks(settings: TrainingSettings, recipe: Recipe) -> list[Any]
                 monitor=monitor, mode="min", patience=settings.early_stopping
             )
         )
-    if settings.schedule == "plateau":
+    if (settings.schedule or recipe.schedule) == "plateau":
         chosen.append(
             keras.callbacks.ReduceLROnPlateau(monitor=monitor, mode="min", factor=0.5, patience=2)
         )

@@ -10,7 +10,7 @@ import contextlib
 import contextvars
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from penmark.report.figures.theme import Theme
 from penmark.report.wording import plain
@@ -53,11 +53,10 @@ def new_figure(
     """
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    engine = (
-        ConstrainedLayoutEngine(w_pad=0.13, h_pad=0.13, wspace=0.02, hspace=0.02)
-        if layout == "constrained"
-        else None
-    )
+    # "none" and not None, which would ask the user's style sheet.
+    engine: Any = "none"  # which matplotlib takes, though its types do not say so
+    if layout == "constrained":
+        engine = ConstrainedLayoutEngine(w_pad=0.13, h_pad=0.13, wspace=0.02, hspace=0.02)
     size = (width, height)
     if "matplotlib.pyplot" in sys.modules and not _detached.get():
         from matplotlib import pyplot

@@ -92,10 +92,21 @@ def picture_grid(
         axes.imshow(picture, interpolation="nearest", **how_to_draw)
         axes.set_xticks([])
         axes.set_yticks([])
+        # Said in full, so that a style sheet of the user's own leaves the pictures alone.
+        axes.grid(visible=False)
         for spine in axes.spines.values():
+            spine.set_visible(True)
             spine.set_color(theme.grid)
             spine.set_linewidth(0.7)
-        axes.set_title(caption, fontsize=points, color=caption_color, pad=3.5, linespacing=1.25)
+        axes.set_title(
+            caption,
+            loc="center",
+            fontsize=points,
+            fontweight="normal",
+            color=caption_color,
+            pad=3.5,
+            linespacing=1.25,
+        )
         panels.append(axes)
     if title:
         figure.suptitle(

@@ -1,0 +1,162 @@
+#include "dense_bf16.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "pack.h"
+
+namespace penmark {
+namespace {
+
+constexpr std::int64_t kZero[1] = {0};
+// Rows of the weights whose gradient is one tile: 16 KB of it, so that the update finds it in L1.
+constexpr std::int64_t kBlock = 128;
+constexpr std::int64_t kDeriveImages = 16;
+
+// Which of the `rows` rows of `panel` are in `share`, dealt out panel by panel.
+Range rows_in(const Range& share, std::int64_t panel, std::int64_t rows) {
+  const auto at = [&](std::int64_t i) {
+    return std::clamp<std::int64_t>(i - panel * rows, 0, rows);
+  };
+  return {at(share.begin), at(share.end)};
+}
+
+// Words as the transposing kernel takes them; it moves bits and computes nothing.
+float* as_floats(void* words) { return static_cast<float*>(words); }
+
+}  // namespace
+
+DenseBf16::DenseBf16(const Tensor& x, const Tensor& y, Param& weights, Param* bias,
+                     Activation activation, int N, int threads, bool training,
+                     const Bf16Kernels& bf16, Arena& arena)
+    : bf16_(bf16), x_(x), y_(y), weights_(weights), bias_(bias), activation_(activation),
+      C_(x.features), K_(y.features), panels_(panel_count(K_)),
+      deep_N_(round_up(N, kBf16Depth)), deep_C_(round_up(C_, kBf16Depth)),
+      deep_K_(round_up(K_, kBf16Depth)),
+      packed_size_(std::max(deep_C_, x.grad != nullptr ? deep_K_ : 0) / 2 * kPanel) {
+  arena.reserve(&x16_, N * deep_C_);
+  arena.reserve(&packed_, threads * packed_size_);
+  if (!training) return;
+  arena.reserve(&dz16_, N * deep_K_);
+  arena.reserve(&dz_pairs_, deep_N_ / 2 * padded_columns(K_));
+  arena.reserve(&dz_, threads * kDeriveImages * kPanel);
+  arena.reserve(&x_pairs_, threads * deep_N_ / 2 * kBlock);
+  arena.reserve(&xt_, threads * kBlock * deep_N_ / 2);
+  arena.reserve(&tiles_, threads * kBlock * kPanel);
+  if (bias_ != nullptr) bias_gradient_.reserve(arena, *bias_, threads);
+  else arena.reserve(&no_bias_, threads * round_up(K_, 16));
+}
+
+// A panel of weights becomes words in L2 and is used there for all images.
+void DenseBf16::fwd(const Step& step, int thread) {
+  const Range images = share_of(step.n, thread, step.threads);
+  bf16_.round_rows(x_.data + images.begin * x_.stride, x_.stride, x16_ + images.begin * deep_C_,
+                   deep_C_, images.end - images.begin, C_);
+  step.barrier.wait();
+  std::uint32_t* words = packed_ + thread * packed_size_;
+  const bool relu = activation_ == Activation::relu;
+  const Range share = share_of(panels_ * step.n, thread, step.threads);
+  for (std::int64_t panel = 0; panel < panels_; ++panel) {
+    const Range own = rows_in(share, panel, step.n);
+    if (own.begin >= own.end) continue;
+    const int rows = static_cast<int>(own.end - own.begin);
+    const int bk = panel_width(K_, panel), columns = panel_columns(K_, panel);
+    bf16_.pack_pairs(weights_.w + panel_offset(C_, panel), bk, words, bk, C_, bk);
+    std::memset(words + (C_ + 1) / 2 * bk, 0,
+                static_cast<std::size_t>((deep_C_ / 2 - (C_ + 1) / 2) * bk) * 4);
+    float* y = y_.data + own.begin * y_.stride + panel * kPanel;
+    bf16_.product({x16_ + own.begin * deep_C_, words, y,
+                   bias_ != nullptr ? bias_->w + panel * kPanel : nullptr, kZero, kZero, deep_C_,
+                   bk, y_.stride, 0, 0, 1, 1, rows, columns, static_cast<int>(C_), false,
+                   relu});  // beta = 0, + bias + relu
+    if (activation_ != Activation::linear && !relu)
+      for (int i = 0; i < rows; ++i, y += y_.stride)
+        step.kernels.activate(activation_, 0.0f, y, y, columns);
+  }
+}
+
+void DenseBf16::bwd(const Step& step, int thread) {
+  derive(step, thread);
+  step.barrier.wait();
+  update(step, thread);
+  if (step.update != nullptr && bias_ != nullptr && bias_->trainable)
+    bias_gradient_.apply(step, *bias_, thread);
+}
+
+// A thread's images of dz: in rows, for bwd_d, and as pairs of images, for bwd_w.
+void DenseBf16::derive(const Step& step, int thread) {
+  float* bias_sums = bias_ != nullptr ? bias_gradient_.of(thread)
+                                      : no_bias_ + thread * round_up(K_, 16);
+  std::memset(bias_sums, 0, static_cast<std::size_t>(K_) * sizeof(float));
+  float* dz = dz_ + thread * kDeriveImages * kPanel;
+  const std::int64_t K16 = padded_columns(K_);
+  const Range images = share_of(step.n, thread, step.threads, 2);
+  for (std::int64_t n = images.begin; n < images.end; n += kDeriveImages) {
+    const std::int64_t rows = std::min(kDeriveImages, images.end - n);
+    for (std::int64_t panel = 0; panel < panels_; ++panel) {
+      const std::int64_t at = n * y_.stride + panel * kPanel, columns = panel_columns(K_, panel);
+      step.kernels.derive_rows(activation_, y_.data + at, y_.grad + at, y_.stride, dz, kPanel, rows,
+                               columns, bias_sums + panel * kPanel);
+      std::uint16_t* to = dz16_ + n * deep_K_ + panel * kPanel;
+      bf16_.round_rows(dz, kPanel, to, deep_K_, rows, columns);
+      bf16_.pair_rows(to, deep_K_, dz_pairs_ + n / 2 * K16 + panel * kPanel, K16, rows, columns);
+    }
+  }
+  if (thread + 1 < step.threads) return;
+  const std::int64_t pairs = (step.n + 1) / 2, all = round_up(step.n, kBf16Depth) / 2;
+  std::memset(dz_pairs_ + pairs * K16, 0, static_cast<std::size_t>((all - pairs) * K16) * 4);
+}
+
+// A block of rows of W at a time: dx = dz W^T of its channels, then its gradient and its update,
+// which finds the block in L2. A thread has rows of its own: nobody else needs them as they were.
+void DenseBf16::update(const Step& step, int thread) {
+  const bool trains = step.update != nullptr && weights_.trainable;
+  const Range own = share_of(C_, thread, step.threads, C_ >= kBlock * step.threads ? 16 : 1);
+  for (std::int64_t c0 = own.begin; c0 < own.end; c0 += kBlock) {
+    const std::int64_t rows = std::min(kBlock, own.end - c0);
+    if (x_.grad != nullptr)
+      for (std::int64_t c = c0; c < c0 + rows; c += kPanel)
+        bwd_d(step, thread, c, static_cast<int>(std::min<std::int64_t>(kPanel, c0 + rows - c)));
+    if (trains) bwd_w(step, thread, c0, rows);
+  }
+}
+
+// Rows of W are turned in blocks of 32 by 32: rounded, they hold pairs along K side by side, and
+// pairs are words, which the transposing kernel moves.
+void DenseBf16::bwd_d(const Step& step, int thread, std::int64_t c, int channels) {
+  std::uint32_t* words = packed_ + thread * packed_size_;
+  for (std::int64_t p = 0; p < panels_; ++p) {
+    const int bk = panel_width(K_, p);
+    alignas(64) std::uint16_t block[kPanel * kPanel];
+    if (bk < kPanel) std::memset(block, 0, sizeof block);
+    bf16_.round_rows(weights_.w + panel_offset(C_, p) + c * bk, bk, block, kPanel, channels, bk);
+    step.kernels.transpose(as_floats(block), kPanel / 2, as_floats(words + p * kPanel / 2 * kPanel),
+                           kPanel, channels, kPanel / 2);
+  }
+  bf16_.product({dz16_, words, x_.grad + c, nullptr, kZero, kZero, deep_K_, kPanel, x_.stride, 0, 0,
+                 1, 1, step.n, channels, static_cast<int>(K_), false, false});  // beta = 0
+}
+
+// dW = x^T dz of a block of rows, tile by tile, and the update of each tile while it is in L1.
+void DenseBf16::bwd_w(const Step& step, int thread, std::int64_t c0, std::int64_t rows) {
+  float* tile = tiles_ + thread * kBlock * kPanel;
+  std::uint32_t* x_pairs = x_pairs_ + thread * deep_N_ / 2 * kBlock;
+  std::uint32_t* xt = xt_ + thread * kBlock * deep_N_ / 2;
+  const std::int64_t K16 = padded_columns(K_);
+  const std::int64_t pairs = (step.n + 1) / 2, all_pairs = round_up(step.n, kBf16Depth) / 2;
+  bf16_.pair_rows(x16_ + c0, deep_C_, x_pairs, kBlock, step.n, rows);
+  std::memset(x_pairs + pairs * kBlock, 0,
+              static_cast<std::size_t>((all_pairs - pairs) * kBlock) * 4);
+  step.kernels.transpose(as_floats(x_pairs), kBlock, as_floats(xt), deep_N_ / 2,
+                         static_cast<int>(all_pairs), static_cast<int>(round_up(rows, 16)));
+  for (std::int64_t panel = 0; panel < panels_; ++panel) {
+    const int bk = panel_width(K_, panel), columns = panel_columns(K_, panel);
+    if (columns < bk) std::memset(tile, 0, sizeof(float) * static_cast<std::size_t>(rows * bk));
+    bf16_.product({reinterpret_cast<const std::uint16_t*>(xt), dz_pairs_ + panel * kPanel, tile,
+                   nullptr, kZero, kZero, deep_N_, K16, bk, 0, 0, 1, 1, static_cast<int>(rows),
+                   columns, static_cast<int>(2 * all_pairs), false, false});  // beta = 0
+    step.update->apply(step.kernels, weights_, panel_offset(C_, panel) + c0 * bk, tile, rows * bk);
+  }
+}
+
+}  // namespace penmark

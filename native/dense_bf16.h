@@ -1,0 +1,43 @@
+// Dense in bfloat16: y = f(x W + b), both operands of each product rounded (see bf16.h).
+#pragma once
+
+#include "bf16.h"
+#include "layer.h"
+
+namespace penmark {
+
+class DenseBf16 final : public Layer {
+ public:
+  // x: (N, C), y: (N, K), weights: C by K, bias: K or null. f is linear, relu, sigmoid or tanh.
+  DenseBf16(const Tensor& x, const Tensor& y, Param& weights, Param* bias, Activation activation,
+            int N, int threads, bool training, const Bf16Kernels& bf16, Arena& arena);
+  void fwd(const Step& step, int thread) override;
+  void bwd(const Step& step, int thread) override;
+
+ private:
+  void derive(const Step& step, int thread);
+  void update(const Step& step, int thread);
+  void bwd_d(const Step& step, int thread, std::int64_t c, int channels);
+  void bwd_w(const Step& step, int thread, std::int64_t c0, std::int64_t rows);
+
+  const Bf16Kernels& bf16_;
+  const Tensor &x_, &y_;
+  Param& weights_;
+  Param* bias_;
+  Activation activation_;
+  std::int64_t C_, K_, panels_;
+  std::int64_t deep_N_, deep_C_, deep_K_;  // rounded up to kBf16Depth
+  std::uint16_t* x16_ = nullptr;       // (N, deep_C)
+  std::uint32_t* packed_ = nullptr;    // (threads, packed_size): a panel of W or of W transposed
+  std::int64_t packed_size_;
+  std::uint16_t* dz16_ = nullptr;      // (N, deep_K)
+  std::uint32_t* dz_pairs_ = nullptr;  // (deep_N / 2, K rounded up to 16)
+  float* dz_ = nullptr;                // (threads, kDeriveImages, kPanel)
+  std::uint32_t* x_pairs_ = nullptr;   // (threads, deep_N / 2, kBlock)
+  std::uint32_t* xt_ = nullptr;        // (threads, kBlock, deep_N / 2): x transposed
+  float* tiles_ = nullptr;             // (threads, kBlock, kPanel): gradient tiles on their way
+  PartialGradient bias_gradient_;
+  float* no_bias_ = nullptr;           // (threads, K): where column sums go that nobody wants
+};
+
+}  // namespace penmark

@@ -1,0 +1,186 @@
+"""Where a picture has ink: how much darker each place is than the paper there.
+
+Uneven light is divided out. The paper is what stays when everything narrower than a window is
+closed over (grayscale morphological closing), so the edge of a shadow or of the sheet stays sharp.
+
+Sources: J. Serra, "Image Analysis and Mathematical Morphology", 1982 (closing); J. Sauvola,
+M. Pietikäinen, "Adaptive document image binarization", Pattern Recognition 33, 2000 (a threshold
+that follows the contrast around each pixel).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+UInt8Array = NDArray[np.uint8]
+FloatArray = NDArray[np.float32]
+
+# The paper is estimated on a picture of this many pixels along its longer side.
+_PAPER_SIDE = 320
+# Strokes up to a share of the longer side are ink, what is wider is ground: the first share holds
+# for pictures up to the first size in pixels, which show one digit or few, the other for photos.
+_WIDEST_STROKE = (1 / 4, 1 / 8)
+_SMALL_AND_LARGE = (300, 1500)
+# Colored ink may be as bright as paper; its darkest channel then counts, a little less.
+_COLOR_WEIGHT = 0.7
+# Reach of the contrast around a pixel, as a share of the longer side.
+_CONTRAST_REACH = 1 / 14
+# Ink begins at this share of the contrast around it, is certain at the next, and full at the third.
+_FAINT, _CERTAIN, _FULL = 0.22, 0.45, 0.80
+# Less contrast than this is unevenness of paper.
+_LEAST_CONTRAST = 0.045
+# In standard deviations of the noise.
+_ABOVE_NOISE = 5.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Ink:
+    """The ink of a picture.
+
+    Args:
+        amount: uint8, shape (height, width): 0 is paper, 255 a stroke's middle.
+        mask: bool, what is certainly ink.
+        darkness: float32, how much darker than the paper, 0 to 1.
+        least: the least darkness that stands out of the noise.
+        edges: float32, of a smaller size: how steeply the ground itself changes, as the share of
+            its brightness lost within a pixel or two. At the edge of a sheet it does.
+    """
+
+    amount: UInt8Array
+    mask: NDArray[np.bool_]
+    darkness: FloatArray
+    least: float
+    edges: FloatArray
+
+
+def find_ink(pixels: UInt8Array, *, light: bool) -> Ink:
+    """Separate ink from paper.
+
+    Args:
+        pixels: uint8, shape (height, width, 3).
+        light: whether the ink is lighter than its ground, as chalk is.
+    """
+    darkness, edges = _darkness(~pixels if light else pixels)
+    middle, noise = _noise(darkness)
+    if noise > 0.008 and min(darkness.shape) > _SMALL_AND_LARGE[0]:
+        # Averaging over a stroke's width costs little sharpness and much noise.
+        darkness = ndimage.gaussian_filter(darkness, 0.8 if noise < 0.03 else 1.2)
+        middle, noise = _noise(darkness)
+    least = max(_LEAST_CONTRAST, middle + _ABOVE_NOISE * noise)
+    contrast = _contrast_around(darkness)
+    np.maximum(contrast, least / _CERTAIN, out=contrast)
+    share = darkness / contrast
+    mask = share > _CERTAIN
+    amount = np.clip((share - _FAINT) * (255 / (_FULL - _FAINT)), 0, 255).astype(np.uint8)
+    return Ink(amount, mask, darkness, least, edges)
+
+
+def _darkness(pixels: UInt8Array) -> tuple[FloatArray, FloatArray]:
+    """How much darker than the paper around, 0 to 1, (height, width), and the ground's edges."""
+    picture = Image.fromarray(pixels)
+    small = _small(picture)
+    window = _window(pixels.shape, max(small.size))
+    luma = np.asarray(picture.convert("L"))
+    paper = _paper(np.asarray(small.convert("L")), window)
+    brightest = ndimage.maximum_filter(paper, 3)
+    edges = (brightest - ndimage.minimum_filter(paper, 3)) / np.maximum(brightest, 24.0)
+    darkness = _below_paper(luma, paper)
+    values = np.asarray(small, np.int16)
+    if int((values.max(axis=2) - values.min(axis=2)).max()) > 24:
+        for channel in range(3):
+            paper = _paper(np.asarray(small)[..., channel], window)
+            colored = _below_paper(pixels[..., channel], paper)
+            colored *= _COLOR_WEIGHT
+            np.maximum(darkness, colored, out=darkness)
+    return darkness, edges
+
+
+def _small(picture: Image.Image) -> Image.Image:
+    shrink = min(1.0, _PAPER_SIDE / max(picture.size))
+    size = max(1, round(picture.width * shrink)), max(1, round(picture.height * shrink))
+    return picture.resize(size, Image.Resampling.BOX)
+
+
+def _window(shape: tuple[int, ...], small_side: int) -> int:
+    """Side of the square that no stroke fills, in pixels of the small picture."""
+    widest = np.interp(max(shape[:2]), _SMALL_AND_LARGE, _WIDEST_STROKE)
+    return max(3, round(small_side * float(widest))) | 1
+
+
+def _closed(gray: UInt8Array, window: int) -> FloatArray:
+    """Dark things narrower than the window filled up with what is around them."""
+    # Beyond the border lies more of the same; a stroke at the border would else be ground.
+    closed = ndimage.grey_closing(np.pad(gray, window, mode="edge"), size=(window, window))
+    inner: FloatArray = closed[window:-window, window:-window].astype(np.float32)
+    return inner
+
+
+def light_share(pixels: UInt8Array) -> float:
+    """Whether ink is light on dark: near 0 for pencil on paper, near 1 for chalk on a board.
+
+    Ink is rarer than its ground, so it lies further from the mean of its surroundings; cubes of
+    the differences tell which side that is, and the edge of a sheet or a shadow, half on either
+    side, hardly counts.
+
+    Args:
+        pixels: uint8, shape (height, width, 3).
+    """
+    small = _small(Image.fromarray(pixels))
+    window = 2 * _window(pixels.shape, max(small.size)) - 1
+    gray = np.asarray(small.convert("L"), np.float32)
+    differences = gray - ndimage.uniform_filter(gray, window, mode="reflect")
+    cubes = differences**3
+    light, dark = float(cubes[cubes > 0].sum()), -float(cubes[cubes < 0].sum())
+    return light / (light + dark) if light + dark > 0 else 0.0
+
+
+def _paper(small: UInt8Array, window: int) -> FloatArray:
+    """Brightness of the ground, as if nothing was written on it."""
+    paper: FloatArray = ndimage.gaussian_filter(_closed(ndimage.median_filter(small, 3), window), 1)
+    return paper
+
+
+def _below_paper(gray: UInt8Array, paper: FloatArray) -> FloatArray:
+    enlarged = Image.fromarray(paper).resize((gray.shape[1], gray.shape[0]), 2)
+    ground = np.maximum(np.asarray(enlarged), 24.0)
+    darkness: FloatArray = np.clip((ground - gray) / ground, 0, 1).astype(np.float32)
+    return darkness
+
+
+def _noise(darkness: FloatArray) -> tuple[float, float]:
+    """Median darkness of paper and its standard deviation: grain, texture and rest of shading.
+
+    Taken from the whole distribution below its middle, which ink is too rare to reach; the lower
+    half of the deviations is enough, since paper varies to both sides alike.
+    """
+    step = max(1, darkness.shape[0] // 400), max(1, darkness.shape[1] // 400)
+    values = darkness[:: step[0], :: step[1]].ravel()
+    middle = float(np.median(values))
+    below = middle - values[values <= middle]
+    # Half of the deviations are less than 0.67 standard deviations.
+    spread = float(np.quantile(below, 0.5)) / 0.6745
+    # A quarter of the paper may lie beyond what the lower half tells, where darkness ends at 0.
+    above = float(np.quantile(values, 0.7)) - middle
+    return middle, max(spread, min(above / 0.52, 3 * spread + 0.004))
+
+
+def _contrast_around(darkness: FloatArray) -> FloatArray:
+    """The darkest ink near each pixel, float32, shape (height, width)."""
+    height, width = darkness.shape
+    block = max(1, round(max(height, width) / _PAPER_SIDE))
+    rows, columns = -(-height // block), -(-width // block)
+    padded = np.zeros((rows * block, columns * block), np.float32)
+    padded[:height, :width] = ndimage.uniform_filter(darkness, 2) if block > 1 else darkness
+    darkest = padded.reshape(rows, block, columns, block).max(axis=(1, 3))
+    reach = max(3, round(max(rows, columns) * _CONTRAST_REACH)) | 1
+    spread = ndimage.maximum_filter(darkest, reach)
+    spread = ndimage.gaussian_filter(spread, reach / 4)
+    enlarged = Image.fromarray(spread).resize(
+        (columns * block, rows * block), Image.Resampling.BILINEAR
+    )
+    return np.array(enlarged)[:height, :width]

@@ -1,0 +1,228 @@
+"""Marks: connected pieces of ink, and which of them cannot be part of a digit."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from penmark.reading.ink import Ink
+
+UInt8Array = NDArray[np.uint8]
+
+_EIGHT = np.ones((3, 3), bool)
+# No picture holds more digits; what has more pieces is noise, and the largest are kept.
+_MOST_MARKS = 600
+# Where the ground under ink loses this share of its brightness, there ends a sheet; under something
+# long a smaller share is enough.
+# Pictures up to this size show one digit, and no sheet with edges.
+_ONE_DIGIT_PX = 64
+_EDGE, _LONG_EDGE = 0.16, 0.08
+
+
+@dataclasses.dataclass(frozen=True)
+class Mark:
+    """A piece of ink, or several taken together.
+
+    Args:
+        x, y: left and top in working pixels.
+        ink: uint8, shape (height, width): its own ink, 0 elsewhere.
+        area: pixels of certain ink.
+        stroke: mean width of its strokes in pixels.
+        darkness: mean of its ink, 0 to 1, before contrast was evened out.
+        edge: how steeply the ground changes under most of it, 0 to 1.
+        sharpness: share of its darkness that its rim gains within a pixel.
+    """
+
+    x: int
+    y: int
+    ink: UInt8Array
+    area: int
+    stroke: float
+    darkness: float
+    edge: float = 0.0
+    sharpness: float = 1.0
+
+    @property
+    def width(self) -> int:
+        return int(self.ink.shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.ink.shape[0])
+
+    @property
+    def right(self) -> int:
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> int:
+        return self.y + self.height
+
+    @property
+    def center(self) -> tuple[float, float]:
+        return self.x + self.width / 2, self.y + self.height / 2
+
+
+def together(marks: list[Mark]) -> Mark:
+    """Several marks as one."""
+    if len(marks) == 1:
+        return marks[0]
+    x, y = min(mark.x for mark in marks), min(mark.y for mark in marks)
+    right, bottom = max(mark.right for mark in marks), max(mark.bottom for mark in marks)
+    ink = np.zeros((bottom - y, right - x), np.uint8)
+    for mark in marks:
+        part = ink[mark.y - y : mark.bottom - y, mark.x - x : mark.right - x]
+        np.maximum(part, mark.ink, out=part)
+    area = sum(mark.area for mark in marks)
+    return Mark(
+        x,
+        y,
+        ink,
+        area,
+        sum(mark.stroke * mark.area for mark in marks) / area,
+        sum(mark.darkness * mark.area for mark in marks) / area,
+    )
+
+
+def find_marks(ink: Ink) -> list[Mark]:
+    """The connected pieces of certain ink, specks left out, largest first."""
+    labels, count = ndimage.label(ink.mask, _EIGHT)
+    if count == 0:
+        return []
+    areas = np.bincount(labels.ravel(), minlength=count + 1)
+    boxes = ndimage.find_objects(labels)
+    longest = max(ink.mask.shape)
+    least = max(3, round((longest / 500) ** 2))
+    order = np.argsort(-areas[1:], kind="stable")[:_MOST_MARKS] + 1
+    return [_mark(ink, labels, int(n), boxes[n - 1]) for n in order if areas[n] >= least]
+
+
+def _mark(ink: Ink, labels: NDArray[np.int32], number: int, box: tuple[slice, slice]) -> Mark:
+    """One labeled piece, with the paler ink of its rim."""
+    rim = 2
+    top, left = max(0, box[0].start - rim), max(0, box[1].start - rim)
+    around = slice(top, box[0].stop + rim), slice(left, box[1].stop + rim)
+    crop = labels[around]
+    own = crop == number
+    area = int(own.sum())
+    grown = ndimage.binary_dilation(own, _EIGHT, iterations=rim) & (own | (crop == 0))
+    amount = np.where(grown, ink.amount[around], 0).astype(np.uint8)
+    inner = ndimage.binary_erosion(own, border_value=0)
+    values = ink.darkness[around]
+    darkness = float(values[own].mean())
+    outline = own & ~inner
+    if min(values.shape) > 1:
+        down_slope, across_slope = (np.gradient(values, axis=axis)[outline] for axis in (0, 1))
+        rising = np.hypot(down_slope, across_slope)
+        sharpness = float(np.median(rising)) / max(darkness, 1e-6)
+    else:
+        sharpness = 1.0
+    own_rows, own_columns = np.nonzero(own)
+    step = max(1, area // 200)
+    down, across = (a / b for a, b in zip(ink.edges.shape, ink.mask.shape, strict=True))
+    edge = np.median(
+        ink.edges[
+            ((own_rows[::step] + top) * down).astype(int),
+            ((own_columns[::step] + left) * across).astype(int),
+        ]
+    )
+    rows = np.flatnonzero(amount.any(axis=1))
+    columns = np.flatnonzero(amount.any(axis=0))
+    trimmed = amount[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    stroke = 2 * area / max(1, int(outline.sum()))
+    x, y = left + int(columns[0]), top + int(rows[0])
+    return Mark(x, y, trimmed, area, stroke, darkness, float(edge), sharpness)
+
+
+def digit_marks(marks: list[Mark], shape: tuple[int, int]) -> list[Mark]:
+    """Without frames, edges of the sheet, long lines, faint shades and specks.
+
+    Args:
+        marks: as from `find_marks`.
+        shape: height and width of the picture.
+    """
+    if max(shape) > _ONE_DIGIT_PX:
+        marks = [mark for mark in marks if mark.edge < _EDGE and not _is_edge(mark, shape)]
+    marks = [mark for mark in marks if not _is_frame(mark, marks, shape)]
+    if not marks:
+        return []
+    # Texture and shadows are paler and softer than ink, however much of them there is.
+    lengths = [mark.area / max(mark.stroke, 1.0) for mark in marks]
+    darkness = weighted_quantile([mark.darkness for mark in marks], lengths, 0.75)
+    sharpness = weighted_quantile([mark.sharpness for mark in marks], lengths, 0.75)
+    marks = [
+        mark
+        for mark in marks
+        if mark.darkness > 0.35 * darkness and mark.sharpness > 0.35 * sharpness
+    ]
+    height = usual_height([mark for mark in marks if mark.edge < _LONG_EDGE] or marks)
+    return [
+        mark
+        for mark in marks
+        if max(mark.width, mark.height) >= 0.12 * height
+        and not _is_long_line(mark, height)
+        and not (mark.edge > _LONG_EDGE and max(mark.width, mark.height) > 1.5 * height)
+    ]
+
+
+def usual_height(marks: list[Mark]) -> float:
+    """The height of what most of the ink belongs to."""
+    return weighted_quantile(
+        [float(max(mark.height, mark.width / 2)) for mark in marks],
+        [mark.area / max(mark.stroke, 1.0) for mark in marks],
+        0.5,
+    )
+
+
+def weighted_quantile(values: list[float], weights: list[float], share: float) -> float:
+    """The value below which this share of the weights lies."""
+    order = np.argsort(values)
+    reached = np.cumsum(np.asarray(weights)[order])
+    return float(np.asarray(values)[order][np.searchsorted(reached, reached[-1] * share)])
+
+
+def _is_edge(mark: Mark, shape: tuple[int, int]) -> bool:
+    """Ground beside the sheet: at the border of the picture, and long or solid."""
+    height, width = shape
+    sides = [mark.x <= 1, mark.y <= 1, mark.right >= width - 1, mark.bottom >= height - 1]
+    if not any(sides):
+        return False
+    length = max(mark.width, mark.height)
+    is_solid = mark.stroke > 0.25 * length and length > 0.05 * max(shape)
+    along_x = (sides[1] or sides[3]) and mark.width > 0.6 * width and mark.height < 0.3 * height
+    along_y = (sides[0] or sides[2]) and mark.height > 0.6 * height and mark.width < 0.2 * width
+    # A crop as tight as its digit touches opposite sides; nothing else is in such a picture.
+    is_tight = sum(sides) >= 3
+    return is_solid or ((along_x or along_y) and not is_tight)
+
+
+def _is_frame(mark: Mark, marks: list[Mark], shape: tuple[int, int]) -> bool:
+    """Whether other marks of some size stand inside the mark's box."""
+    height, width = shape
+    sides = (mark.x <= 1) + (mark.y <= 1) + (mark.right >= width - 1) + (mark.bottom >= height - 1)
+    inside = 0
+    for other in marks:
+        x, y = other.center
+        if (
+            other is not mark
+            and mark.x < x < mark.right
+            and mark.y < y < mark.bottom
+            and other.height > 0.06 * mark.height
+            and other.area < mark.area
+            and other.height < 0.6 * mark.height
+            and (other.stroke > 0.3 * mark.stroke or sides >= 2)
+        ):
+            inside += 1
+    return inside >= (1 if sides >= 2 else 3)
+
+
+def _is_long_line(mark: Mark, height: float) -> bool:
+    """A line that lies: a dash under or between the digits. Standing lines may be a 1."""
+    return (
+        mark.width > 1.5 * height
+        and mark.height < 0.25 * mark.width
+        and (mark.stroke > 0.3 * mark.height or mark.height < 0.12 * mark.width)
+    )

@@ -1,0 +1,294 @@
+"""Which marks, or parts of marks, make one digit each: all likely ways are read, the best one wins.
+
+Broken digits are several marks, touching digits are one; neither shows before reading. So wide or
+doubtful marks are cut into pieces along paths of least ink, every run of neighboring pieces that
+could be one digit is read by the network, and the runs are chosen that read best together.
+
+Source: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to document
+recognition", Proceedings of the IEEE 86(11), 1998, section VI (heuristic over-segmentation).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from penmark.data.preparation import prepare_digits
+from penmark.reading.layout import Line
+from penmark.reading.marks import Mark, together
+
+UInt8Array = NDArray[np.uint8]
+FloatArray = NDArray[np.float32]
+Classify = Callable[[UInt8Array], FloatArray]
+
+# A mark this sure is one digit and is not cut, unless it is wider than a digit.
+_SURE = 0.90
+_MOST_PIECES = 8  # of one mark
+_MOST_TOGETHER = 5  # pieces that make one digit
+# In line heights.
+_WIDEST_DIGIT = 1.35
+_WIDEST_GAP = 0.28
+# What one more digit must bring, in probability for one line height of ink.
+_PRICE_OF_A_CUT = 0.12
+# Writing that runs up or down more than this is turned level before it is read.
+_LEVEL = 0.06
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """What may be one digit, as it was read.
+
+    Args:
+        mark: its ink.
+        prepared: uint8, shape (28, 28).
+        probabilities: float32, shape (10,).
+    """
+
+    mark: Mark
+    prepared: UInt8Array
+    probabilities: FloatArray
+
+    @property
+    def probability(self) -> float:
+        return float(self.probabilities.max())
+
+
+@dataclasses.dataclass
+class _Piece:
+    """A mark or part of one; `whole` tells the pieces of one mark from those of another."""
+
+    mark: Mark
+    whole: int
+
+
+def read_lines(lines: list[Line], classify: Classify) -> list[list[Candidate]]:
+    """The digits of each line, from left to right.
+
+    Args:
+        lines: as from `find_lines`.
+        classify: gives ten probabilities for each prepared image.
+    """
+    marks = [_stacked(line) for line in lines]
+    slopes = [line.slope for line in lines]
+    first = _read([mark for row in marks for mark in row], _each(slopes, marks), classify)
+    pieces: list[list[_Piece]] = []
+    offset = 0
+    for line, row in zip(lines, marks, strict=True):
+        cut: list[_Piece] = []
+        for whole, mark in enumerate(row):
+            sure = first[offset + whole].probability
+            parts = _cut(mark, line.height) if _may_be_several(mark, line.height, sure) else [mark]
+            cut += [_Piece(part, whole) for part in parts]
+        offset += len(row)
+        pieces.append(cut)
+    runs = [_runs(own, line.height) for own, line in zip(pieces, lines, strict=True)]
+    joined = [
+        [together([piece.mark for piece in row_pieces[a:b]]) for a, b in row_runs]
+        for row_pieces, row_runs in zip(pieces, runs, strict=True)
+    ]
+    read = _read([mark for row in joined for mark in row], _each(slopes, joined), classify)
+    results: list[list[Candidate]] = []
+    offset = 0
+    for line, row_pieces, row_runs in zip(lines, pieces, runs, strict=True):
+        own = read[offset : offset + len(row_runs)]
+        offset += len(row_runs)
+        results.append(_best(row_pieces, row_runs, own, line.height))
+    return results
+
+
+def _each(slopes: list[float], rows: list[list[Mark]]) -> list[float]:
+    return [slope for slope, row in zip(slopes, rows, strict=True) for _ in row]
+
+
+def _read(marks: list[Mark], slopes: list[float], classify: Classify) -> list[Candidate]:
+    inks = [_leveled(mark.ink, slope) for mark, slope in zip(marks, slopes, strict=True)]
+    prepared = prepare_digits(inks)
+    probabilities = classify(prepared)
+    return [
+        Candidate(mark, image, row)
+        for mark, image, row in zip(marks, prepared, probabilities, strict=True)
+    ]
+
+
+def _leveled(ink: UInt8Array, slope: float) -> UInt8Array:
+    """Turn the ink of slanted writing so that its line runs level."""
+    if abs(slope) < _LEVEL:
+        return ink
+    angle = math.degrees(math.atan(slope))
+    turned = Image.fromarray(ink).rotate(angle, Image.Resampling.BILINEAR, expand=True)
+    return np.asarray(turned)
+
+
+def _stacked(line: Line) -> list[Mark]:
+    """The marks of a line, where those that stand over one another are one."""
+    groups: list[list[Mark]] = []
+    for mark in sorted(line.marks, key=lambda mark: mark.x):
+        for group in groups:
+            left, right = min(m.x for m in group), max(m.right for m in group)
+            overlap = min(right, mark.right) - max(left, mark.x)
+            narrow = min(right - left, mark.width)
+            total = max(right, mark.right) - min(left, mark.x)
+            tall = max(m.height for m in group)
+            both_tall = min(tall, mark.height) > 0.6 * line.height
+            needed = 0.85 if both_tall else 0.5
+            if overlap > needed * narrow and total < 1.4 * line.height:
+                group.append(mark)
+                break
+        else:
+            groups.append([mark])
+    stacked = [together(group) for group in groups]
+    return sorted(stacked, key=lambda mark: mark.center[0])
+
+
+def _may_be_several(mark: Mark, height: float, sure: float) -> bool:
+    if mark.width > 1.15 * max(mark.height, 0.7 * height):
+        return True
+    return sure < _SURE and mark.width > 0.45 * height and mark.height > 0.5 * height
+
+
+def _cut(mark: Mark, height: float) -> list[Mark]:
+    """Cut a mark along paths of least ink from top to bottom; one mark where there is no path."""
+    paths = _paths(mark, height)
+    if not paths:
+        return [mark]
+    columns = np.arange(mark.width)
+    side = np.zeros(mark.ink.shape, np.int64)
+    for path in paths:
+        side += columns[None, :] >= path[:, None]
+    parts = []
+    for number in range(len(paths) + 1):
+        ink = np.where(side == number, mark.ink, 0).astype(np.uint8)
+        rows, spanned = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+        if rows.size == 0:
+            continue
+        ink = ink[rows[0] : rows[-1] + 1, spanned[0] : spanned[-1] + 1]
+        area = int((ink > 127).sum())
+        if area == 0:
+            continue
+        x, y = mark.x + int(spanned[0]), mark.y + int(rows[0])
+        parts.append(Mark(x, y, ink, area, mark.stroke, mark.darkness))
+    return parts
+
+
+def _paths(mark: Mark, height: float) -> list[NDArray[np.int64]]:
+    """Cuts from left to right: for each row of the mark the first column right of the cut."""
+    size = min(max(mark.height, 0.6 * height), 1.6 * height)
+    step = 0.16 * size
+    margin = 0.16 * size
+    count = int((mark.width - 2 * margin) / step) + 1
+    if mark.width < 0.35 * size or count < 1:
+        return []
+    shrink = max(1, mark.height // 48)
+    cost = _pooled((mark.ink / 255).astype(np.float32), shrink)
+    found: list[tuple[float, NDArray[np.int64]]] = []
+    for center in np.linspace(margin, mark.width - margin, count):
+        reach = 0.22 * size
+        low = max(0, int((center - reach) / shrink))
+        high = min(cost.shape[1], int((center + reach) / shrink) + 1)
+        if high - low < 2:
+            continue
+        total, path = _least_path(cost[:, low:high])
+        rows = np.minimum(np.arange(mark.height) // shrink, len(path) - 1)
+        found.append((total * shrink, (path[rows] + low) * shrink))
+    # A path may cross two strokes, not more; among near ones the cheapest stays.
+    found = [entry for entry in found if entry[0] <= 3.2 * max(mark.stroke, 1.5) + 2]
+    found.sort(key=lambda entry: entry[0])
+    kept: list[NDArray[np.int64]] = []
+    for _, path in found:
+        if all(float(np.abs(path - other).mean()) > 0.1 * size for other in kept):
+            kept.append(path)
+        if len(kept) == _MOST_PIECES - 1:
+            break
+    kept.sort(key=lambda path: float(path.mean()))
+    # Paths that cross each other are put in order row by row.
+    return list(np.sort(np.array(kept), axis=0)) if kept else []
+
+
+def _pooled(values: FloatArray, size: int) -> FloatArray:
+    """Means of squares of `size` pixels."""
+    if size == 1:
+        return values
+    height, width = values.shape
+    padded = np.pad(values, ((0, -height % size), (0, -width % size)))
+    rows, columns = padded.shape[0] // size, padded.shape[1] // size
+    pooled: FloatArray = padded.reshape(rows, size, columns, size).mean(axis=(1, 3))
+    return pooled
+
+
+def _least_path(cost: FloatArray) -> tuple[float, NDArray[np.int64]]:
+    """The path from the top row to the bottom row that meets least ink; moves aside cost a bit."""
+    rows, columns = cost.shape
+    total = cost[0].astype(np.float64)
+    moves = np.zeros((rows, columns), np.int64)
+    edge = np.full(1, np.inf)
+    for row in range(1, rows):
+        left = np.concatenate([edge, total[:-1]]) + 0.05
+        right = np.concatenate([total[1:], edge]) + 0.05
+        choices = np.stack([total, left, right])
+        best = choices.argmin(axis=0)
+        moves[row] = np.array([0, -1, 1])[best]
+        total = choices[best, np.arange(columns)] + cost[row]
+    # From the middle out, so that a free way is taken where it lies nearest to the middle.
+    offset = np.abs(np.arange(columns) - (columns - 1) / 2) * 1e-6
+    column = int((total + offset).argmin())
+    least = float(total[column])
+    path = np.zeros(rows, np.int64)
+    for row in range(rows - 1, -1, -1):
+        path[row] = column
+        column += int(moves[row, column])
+    return least, path
+
+
+def _runs(pieces: list[_Piece], height: float) -> list[tuple[int, int]]:
+    """Runs (first, after last) of neighboring pieces that could be one digit."""
+    runs = []
+    for first in range(len(pieces)):
+        left, right = pieces[first].mark.x, pieces[first].mark.right
+        runs.append((first, first + 1))
+        for after in range(first + 2, min(first + _MOST_TOGETHER, len(pieces)) + 1):
+            last = pieces[after - 1]
+            gap = last.mark.x - right
+            left, right = min(left, last.mark.x), max(right, last.mark.right)
+            same = last.whole == pieces[after - 2].whole
+            if (gap > _WIDEST_GAP * height and not same) or right - left > _WIDEST_DIGIT * height:
+                break
+            if not same and _both_whole(pieces[first:after], height):
+                break
+            runs.append((first, after))
+        whole = [i for i, piece in enumerate(pieces) if piece.whole == pieces[first].whole]
+        if whole[0] == first and (first, whole[-1] + 1) not in runs:
+            runs.append((first, whole[-1] + 1))
+    return runs
+
+
+def _both_whole(pieces: list[_Piece], height: float) -> bool:
+    """Whether two separate marks of a digit's height stand side by side: never one digit."""
+    tall = {piece.whole for piece in pieces if piece.mark.height > 0.75 * height}
+    return len(tall) > 1
+
+
+def _best(
+    pieces: list[_Piece], runs: list[tuple[int, int]], read: list[Candidate], height: float
+) -> list[Candidate]:
+    """The runs that cover all pieces and read best, weighted by how much ink they hold."""
+    best = [0.0] + [-math.inf] * len(pieces)
+    chosen = [-1] * (len(pieces) + 1)
+    for number in sorted(range(len(runs)), key=lambda number: runs[number]):
+        first, after = runs[number]
+        ink = sum(piece.mark.area for piece in pieces[first:after])
+        strokes = ink / max(pieces[first].mark.stroke, 1.0) / max(height, 1.0)
+        # A stroke as long as the line is high weighs 1.
+        value = best[first] + strokes * read[number].probability - _PRICE_OF_A_CUT
+        if value > best[after]:
+            best[after], chosen[after] = value, number
+    found = []
+    after = len(pieces)
+    while after > 0:
+        found.append(read[chosen[after]])
+        after = runs[chosen[after]][0]
+    return found[::-1]

@@ -1,0 +1,44 @@
+"""What is no digit: every kind, in range, with ink, and never what training would call a digit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from penmark.data import load_data
+from penmark.recipes.nondigits import KINDS, make
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_data("digits")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_makes_images(kind, digits, rng):
+    made = KINDS[kind](300, digits.x_train, digits.y_train, rng)
+    assert made.shape == (300, 28, 28)
+    assert np.isfinite(made).all() and made.min() >= 0 and made.max() <= 255
+    # Noise has blank images among it on purpose.
+    assert (made.max(axis=(1, 2)) > 30).mean() > (0.5 if kind == "noise" else 0.95)
+    assert len(np.unique(made.reshape(300, -1), axis=0)) > 150
+    assert KINDS[kind](0, digits.x_train, digits.y_train, rng).shape == (0, 28, 28)
+
+
+def test_all_kinds_come_in_equal_parts_and_repeat_with_the_generator(digits):
+    first, second = (
+        make(90, digits.x_train, digits.y_train, np.random.default_rng(5)) for _ in range(2)
+    )
+    assert first.dtype == np.uint8 and first.shape == (90, 28, 28)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_no_part_of_a_digit_and_no_line_could_be_a_one(digits, rng):
+    """Upright and narrow is how a 1 looks."""
+    for kind in ("parts", "lines"):
+        ink = KINDS[kind](500, digits.x_train, digits.y_train, rng) > 100
+        width = ink.any(axis=1).sum(axis=1)
+        height = ink.any(axis=2).sum(axis=1)
+        upright = (width < 0.3 * height) & (height > 10)
+        # Letters such as // may stand in for a narrow part; they are two strokes.
+        assert upright.mean() < 0.01, kind
