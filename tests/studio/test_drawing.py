@@ -64,16 +64,6 @@ def test_a_row_is_read_from_left_to_right_wherever_it_stands(client):
     assert answer["digits"][0]["box"][0] < answer["digits"][1]["box"][0]
 
 
-STAR = [(240, 50), (290, 240), (150, 120), (330, 120), (190, 240), (240, 50)]
-
-
-def test_what_resembles_no_digit_is_called_so(client):
-    (star,) = read(client, drawn(STAR)).json()["digits"]
-    assert star["label"] == "?"
-    assert star["reason"]
-    assert max(star["probabilities"]) < 0.6
-
-
 def test_a_scribble_is_no_row_of_digits(client):
     corners = np.random.default_rng(3).integers(40, 260, (24, 2))
     answer = read(client, drawn([tuple(map(int, corner)) for corner in corners])).json()
