@@ -362,7 +362,7 @@ def export_model(
     ] = False,
     json_file: JsonOption = None,
 ) -> None:
-    """A trained model for other programs, checked against the model's own answers."""
+    """Write a trained model for other programs."""
     from penmark import export
     from penmark.terminal import export_tables
 

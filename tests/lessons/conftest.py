@@ -29,7 +29,8 @@ KERNEL_SETTINGS = {
     "PENMARK_THREADS": "1",
     "KERAS_BACKEND": "jax",
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-    "PYTHONWARNINGS": "default",
+    # Learners see all but what the whole project passes over (pyproject.toml says why).
+    "PYTHONWARNINGS": "default,ignore:__array__ implementation:DeprecationWarning",
 }
 SECONDS_PER_CELL = 600
 
