@@ -66,6 +66,7 @@ def client(settings):
 
     app = bare_app(settings)
     with testclient.TestClient(guarded(app, settings), base_url=ADDRESS) as client:
+        client.app = app
         yield client
     app.state.context.jobs.stop_own()
 

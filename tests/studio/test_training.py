@@ -206,6 +206,15 @@ def test_a_training_can_be_stopped_also_where_the_studio_ignores_control_c(clien
     assert Run(workspace / "runs" / name).status == "interrupted"
 
 
+def test_a_process_that_was_killed_before_it_began_is_a_failure_and_no_missing_run(client):
+    jobs = client.app.state.context.jobs
+    name = start(client, recipe="softmax", epochs=1)
+    jobs._process[1].kill()
+    update = ended(client, name)
+    assert update["phase"] == "failed"
+    assert "before the training began" in update["detail"]
+
+
 def test_a_note_left_by_a_dead_training_is_no_training(workspace):
     jobs = Jobs(Workspace(workspace))
     files = jobs.files("tiny")

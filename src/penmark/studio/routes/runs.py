@@ -260,7 +260,10 @@ def _update(context: Context, name: str, generation: int, number: int) -> LiveUp
     if not alive and update.phase not in ("ended", "failed"):
         detail = context.jobs.last_words(name)
         if update.number == 0 and not detail:
-            context.workspace.run(name)  # raises if there is no such run at all
+            if context.jobs.files(name).job.is_file():
+                detail = "its process was ended before the training began; start it again"
+            else:
+                context.workspace.run(name)  # raises if there is no such run at all
         ended: Phase = "failed" if detail else "ended"
         update = update.model_copy(update={"phase": ended, "detail": detail})
     return update
