@@ -90,8 +90,11 @@ web: $(INSTALLED_DEV)
 	cd web && npm run --silent build
 
 # The committed bundle and types are what the sources give.
+BUILT := web/src/api/schema.d.ts src/penmark/studio/static
 web-fresh: web
-	git diff --exit-code -- web/src/api/schema.d.ts src/penmark/studio/static
+	git --no-pager diff --stat -- $(BUILT)
+	@test -z "$$(git status --porcelain -- $(BUILT))" || \
+		{ echo "the studio's page is not what its sources give; run make web and commit it"; exit 1; }
 
 # A peer that cannot be installed here is left out; the benchmark names it.
 bench-peers: $(INSTALLED)

@@ -31,6 +31,14 @@ SMALL = Limits(
 )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Trainings that share a small machine with other tests; their processes inherit it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PENMARK_THREADS", "1")
+        yield
+
+
 @pytest.fixture(scope="session")
 def digits():
     return load_data("digits")

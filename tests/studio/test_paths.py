@@ -84,7 +84,16 @@ def test_data_sets_are_names_and_not_paths(client, data):
     ],
 )
 def test_the_page_is_a_list_of_files_and_no_folder(client, path):
-    assert client.get(path).status_code == 404
+    answer = client.get(path)
+    assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})
+
+
+def test_a_person_at_a_wrong_address_gets_the_page_that_says_so(client):
+    browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    answer = client.get("/nowhere", headers=browser)
+    assert answer.status_code == 404
+    assert answer.text == client.get("/").text
+    assert client.get("/api/nowhere", headers=browser).json() == {"detail": "Not Found"}
 
 
 def test_a_run_whose_data_lie_elsewhere_shows_no_images_of_them(workspace, client, tmp_path):

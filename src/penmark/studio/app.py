@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
@@ -44,11 +44,20 @@ def guarded(app: ASGIApp, settings: StudioSettings) -> ASGIApp:
 def bare_app(settings: StudioSettings) -> FastAPI:
     """The application without its guard, for its schema. Raises as `create_app`."""
     context = Context(settings)
+    files = page.bundle()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         context.uploads.clear_leftovers()
         yield
+
+    async def http_error(request: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            return JSONResponse({"detail": "something failed"}, 500)
+        answer = page.lost(request, files) if error.status_code == 404 else None
+        return answer or JSONResponse(
+            {"detail": str(error.detail)}, error.status_code, headers=error.headers
+        )
 
     app = FastAPI(
         title="penmark studio",
@@ -68,10 +77,10 @@ def bare_app(settings: StudioSettings) -> FastAPI:
     app.include_router(drawing.router)
     app.include_router(runs.router)
     app.include_router(data.router)
-    app.include_router(page.page_router())
+    app.include_router(page.page_router(files))
     app.add_exception_handler(PenmarkError, _penmark_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(MemoryError, _no_memory)
     return app
 
@@ -112,12 +121,6 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0] if isinstance(error, RequestValidationError) else {}
     where = ".".join(str(part) for part in first.get("loc", ())[1:]) or "the request"
     return JSONResponse({"detail": f"{where}: {first.get('msg', 'not understood')}"}, 422)
-
-
-async def _http_error(request: Request, error: Exception) -> JSONResponse:
-    if not isinstance(error, HTTPException):
-        return JSONResponse({"detail": "something failed"}, 500)
-    return JSONResponse({"detail": str(error.detail)}, error.status_code, headers=error.headers)
 
 
 async def _no_memory(request: Request, error: Exception) -> JSONResponse:

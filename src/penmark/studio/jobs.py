@@ -173,6 +173,9 @@ class Jobs:
         # Python finds penmark there as it did here, wherever it was started from.
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         try:
+            # Watchers see at once that a new session begins, not the end of the one before.
+            with files.events.open("a", encoding="utf-8") as events:
+                events.write(json.dumps({"type": "starting"}) + "\n")
             with files.log.open("wb") as log:
                 process = subprocess.Popen(
                     [sys.executable, "-m", "penmark.studio.training_process", str(files.job)],

@@ -128,7 +128,10 @@ class Feed:
         self._generation += 1
 
     def _take(self, event: Mapping[str, Any]) -> None:
-        if event.get("type") == "loading" and self._state.number:
+        begins = event.get("type") == "starting" or (
+            event.get("type") == "loading" and self._state.phase != "starting"
+        )
+        if begins and self._state.number:
             self._begin()  # another session of the same run
         state = self._state
         state.number += 1

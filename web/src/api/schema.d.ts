@@ -604,7 +604,7 @@ export interface components {
              * @default constant
              * @enum {string}
              */
-            schedule: "constant" | "cosine" | "exponential" | "plateau";
+            schedule: "constant" | "cosine" | "one-cycle" | "exponential" | "plateau";
             /** Early Stopping */
             early_stopping?: number | null;
             /**

@@ -51,7 +51,7 @@ export function Chart({ title, curves, kind, epochs }: ChartProps) {
       hooks: { setCursor: [showNewest] },
       legend: { live: true },
       scales: {
-        x: { time: false, range: (_, low, high) => [Math.min(low, 1), Math.max(high, last.current, 2)] },
+        x: { time: false, range: (_, low, high) => [Math.min(low, 1), end(high, last.current)] },
         y: {
           range: (_, low, high) => {
             const room = 0.06 * (high - low || Math.abs(high) || 1);
@@ -115,9 +115,18 @@ export function Chart({ title, curves, kind, epochs }: ChartProps) {
   );
 }
 
-/** Without a pointer over it the legend tells the newest values. */
+/** Where the axis ends: at the last epoch, or nearer while most of the way is still to go. */
+function end(newest: number, epochs: number): number {
+  let place = Math.max(newest, epochs, 2);
+  while (place > 10 && newest <= place / 2) place = Math.ceil(place / 2);
+  return place;
+}
+
+/** Without a pointer over it the legend tells each curve's newest value. */
 function showNewest(plot: uPlot | null): void {
-  if (plot && plot.cursor.idx == null) plot.setLegend({ idx: plot.data[0].length - 1 });
+  if (plot?.cursor.idx != null) return;
+  const idxs = plot?.data.map((column) => [...column].findLastIndex((value) => value !== null));
+  if (idxs) plot?.setLegend({ idxs });
 }
 
 /** uPlot takes one column of places and one of values for each curve. */

@@ -77,18 +77,20 @@ export function Pad({ answer, picture, selected, onSelect }: PadProps) {
         <button
           type="button"
           class="tool"
+          title="Undo (Ctrl+Z)"
           onClick={() => drawing.undo()}
           disabled={drawing.empty || !!picture}
         >
-          <Icon name="undo" /> Undo
+          <Icon name="undo" /> <span>Undo</span>
         </button>
         <button
           type="button"
           class="tool"
+          title="Clear"
           onClick={() => reader.clear()}
           disabled={drawing.empty && !picture}
         >
-          <Icon name="clear" /> Clear
+          <Icon name="clear" /> <span>Clear</span>
         </button>
         <fieldset class="pens">
           <legend class="hidden">Stroke width</legend>
@@ -105,8 +107,8 @@ export function Pad({ answer, picture, selected, onSelect }: PadProps) {
             </label>
           ))}
         </fieldset>
-        <button type="button" class="tool last" onClick={() => chooser.current?.click()}>
-          <Icon name="picture" /> Picture
+        <button type="button" class="tool last" title="Choose a picture" onClick={() => chooser.current?.click()}>
+          <Icon name="picture" /> <span>Picture</span>
         </button>
         <input
           ref={chooser}

@@ -15,6 +15,13 @@ export function Pager({ page, pageSize, total, noun }: PagerProps) {
   const first = total ? page * pageSize + 1 : 0;
   const last = Math.min(total, (page + 1) * pageSize);
   const turn = (by: number) => change({ page: page + by || null });
+  if (pages === 1) {
+    return (
+      <p class="pager">
+        {count(total)} {total === 1 ? noun.replace(/s$/, "") : noun}
+      </p>
+    );
+  }
   return (
     <nav class="pager" aria-label={`Pages of ${noun}`}>
       <button type="button" class="round" aria-label="Previous page" disabled={page <= 0} onClick={() => turn(-1)}>

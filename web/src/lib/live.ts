@@ -14,6 +14,7 @@ const NOTHING: Live = { update: null, connected: false, missing: false };
 const REFUSED = 1008;
 const FIRST_WAIT_MS = 400;
 const LONGEST_WAIT_MS = 4000;
+const MOST_POINTS = 4000;
 
 /** What a run's training reports; null before anything was heard. */
 export function useLive(name: string | null, onEnd: () => void): Live {
@@ -65,10 +66,15 @@ export function useLive(name: string | null, onEnd: () => void): Live {
 
 function merged(old: LiveUpdate | null, next: LiveUpdate): LiveUpdate {
   if (!old || next.reset) return next;
+  const rows = [...old.rows, ...next.rows];
+  // Of epochs that are over only what they ended with is shown; and an epoch may be long.
+  const done = rows.at(-1)?.["epoch"] ?? 0;
+  let points = [...old.points, ...next.points].filter((point) => (point[0] ?? 0) > done);
+  if (points.length > MOST_POINTS) points = points.filter((_, index) => index % 2 === 0);
   return {
     ...next,
-    points: [...old.points, ...next.points],
-    rows: [...old.rows, ...next.rows],
+    points,
+    rows,
     examples: next.examples ?? old.examples,
   };
 }

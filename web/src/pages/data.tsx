@@ -48,7 +48,8 @@ export function DataPage() {
         <div class="card">
           <Empty title={`${chosen.title} is not on this computer`}>
             <p>{chosen.description}</p>
-            <p>{chosen.advice}</p>
+            <p>The studio fetches nothing by itself. Do it once, in a terminal:</p>
+            <pre class="layout">penmark data show {chosen.id}</pre>
           </Empty>
         </div>
       )}

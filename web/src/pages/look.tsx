@@ -181,7 +181,7 @@ function ImageChooser({ network, source }: { network: NetworkView; source: strin
       </p>
       <div class="buttons">
         <button type="button" class="button small" onClick={() => void random()}>
-          <Icon name="dice" /> Random test image
+          <Icon name="dice" /> Random image
         </button>
         {source && model.reads_digits && (
           <button type="button" class="button small" onClick={() => change({ image: null })}>
@@ -346,7 +346,9 @@ function LayerView({ network, layer, values, image }: LayerViewProps) {
       </header>
       <div class="layer-grid" onMouseLeave={() => setHovered(null)}>
         <div class="layer-picture">
-          {!image ? (
+          {!image && params.has("image") ? (
+            <Waiting>Fetching the image…</Waiting>
+          ) : !image ? (
             <div class="notice">
               <p>Draw something, and its activations appear here.</p>
             </div>

@@ -26,7 +26,9 @@ export function TrainPage() {
   const [version, setVersion] = useState(0);
   const [sessions, setSessions] = useState(0);
   const runs = useFetched(`runs ${version}`, (signal) => get<RunEntry[]>("runs", {}, signal));
-  const compared = (params.get("compare") ?? "").split(",").filter(Boolean);
+  const compared = (params.get("compare") ?? "")
+    .split(",")
+    .filter((name) => name && (runs.value?.some((run) => run.name === name) ?? true));
   const shown = params.get("run") ?? studio.training;
   const refresh = () => {
     setVersion((number) => number + 1);
@@ -297,7 +299,7 @@ function RunPanel({ name, onChange, onResume }: RunPanelProps) {
   const [stopping, setStopping] = useState(false);
 
   if (missing) {
-    return <Failure error={new Error(`There is no run ${name} in this workspace.`)} />;
+    return <Failure error={new Error(`There is no run “${name}” in this workspace.`)} />;
   }
   if (run.error && update?.phase !== "failed") {
     return <Failure error={run.error} again={run.again} />;
@@ -508,7 +510,7 @@ function GoOn({ entry, onResume }: { entry: RunEntry; onResume: (body: object) =
       }}
     >
       <label>
-        <span class="hidden">Total epochs</span>
+        <span>Up to</span>
         <input
           type="number"
           min={entry.epochs_done + 1}
@@ -517,8 +519,11 @@ function GoOn({ entry, onResume }: { entry: RunEntry; onResume: (body: object) =
           value={epochs}
           onInput={(event) => setEpochs(event.currentTarget.value)}
         />
+        <span>epochs</span>
       </label>
-      <button class="button">Train on to so many epochs</button>
+      <button class="button">
+        <Icon name="play" /> Go on
+      </button>
     </form>
   );
 }
@@ -595,7 +600,11 @@ function Examples({ name, examples, update }: ExamplesProps) {
             const right = example.label === example.predicted;
             return (
               <li key={example.index} class={right ? "" : "miss"}>
-                {view.value && <Tile sheet={sheet} at={at} count={indices.length} shape={shape} />}
+                {view.value ? (
+                  <Tile sheet={sheet} at={at} count={indices.length} shape={shape} />
+                ) : (
+                  <span class="tile to-come" />
+                )}
                 <span class="caption">
                   {right ? "" : <s>{names[example.label]}</s>} <b>{names[example.predicted]}</b>{" "}
                   <small>{percent(example.probability)}</small>
@@ -631,7 +640,7 @@ export function ClassTable({ names, values }: { names: string[]; values: (number
 function PerClass({ view }: { view: RunView }) {
   if (!view.per_class.length) return null;
   return (
-    <div>
+    <div class="per-class">
       <h3>Each class on the test images</h3>
       <ClassTable
         names={view.per_class.map((entry) => String(entry["class"]))}
@@ -642,12 +651,13 @@ function PerClass({ view }: { view: RunView }) {
 }
 
 function EpochTable({ rows, command }: { rows: Row[]; command: string }) {
+  const [open, setOpen] = useState(false);
   const names = Object.keys(rows[0] ?? {}).filter((name) => name !== "epoch");
   return (
-    <details class="numbers">
+    <details class="numbers" onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary>Numbers, and how to repeat it</summary>
       <pre tabIndex={0}>{command}</pre>
-      {rows.length > 0 && (
+      {open && rows.length > 0 && (
         <div class="scroll" tabIndex={0} role="region" aria-label="Every epoch">
           <table class="list">
             <thead>
@@ -742,7 +752,9 @@ function RunTable({ runs, compared, shown }: RunTableProps) {
                   {run.live ? (
                     <span class="badge live">training</span>
                   ) : (
-                    run.status !== "complete" && <span class="badge">{run.status}</span>
+                    run.status !== "complete" && (
+                      <span class="badge">{run.status === "running" ? "not ended" : run.status}</span>
+                    )
                   )}
                 </th>
                 <td>{run.recipe}</td>

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.resources
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from importlib.resources.abc import Traversable
 from pathlib import PurePosixPath
 
@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request, Response
 from penmark.errors import StorageError
 
 STATIC = importlib.resources.files("penmark.studio") / "static"
+INDEX = "/index.html"
 # The page's own addresses; which view they show is up to its script.
 PAGES = ("/", "/look", "/train", "/data", "/mistakes")
 _TYPES = {
@@ -23,24 +24,37 @@ _TYPES = {
 }
 
 
-def page_router() -> APIRouter:
-    """Routes for every file of the bundle, all read now: no request names a file of the disk.
+def bundle() -> dict[str, bytes]:
+    """Every file of the page by its path, all read now: no request names a file of the disk.
 
     Raises:
-        StorageError: the bundle is not there.
+        StorageError: the page is not there.
     """
-    router = APIRouter(include_in_schema=False)
     files = dict(_files(STATIC, PurePosixPath("/")))
-    index = files.pop("/index.html", None)
-    if index is None:
+    if INDEX not in files:
         raise StorageError("the studio's page is not installed; install penmark again")
+    return files
+
+
+def page_router(files: Mapping[str, bytes]) -> APIRouter:
+    """Routes for the files of `bundle`."""
+    router = APIRouter(include_in_schema=False)
     for path in PAGES:
-        router.add_api_route(path, _giver(index, ".html"), methods=["GET", "HEAD"])
+        router.add_api_route(path, _giver(files[INDEX], ".html"), methods=["GET", "HEAD"])
     for path, content in files.items():
-        router.add_api_route(
-            path, _giver(content, PurePosixPath(path).suffix), methods=["GET", "HEAD"]
-        )
+        if path != INDEX:
+            router.add_api_route(
+                path, _giver(content, PurePosixPath(path).suffix), methods=["GET", "HEAD"]
+            )
     return router
+
+
+def lost(request: Request, files: Mapping[str, bytes]) -> Response | None:
+    """The page that says that it is not there, for a person who opened a wrong address."""
+    wants_page = "text/html" in request.headers.get("accept", "")
+    if request.url.path.startswith("/api/") or not wants_page:
+        return None
+    return Response(files[INDEX], 404, media_type=_TYPES[".html"])
 
 
 def _files(folder: Traversable, path: PurePosixPath) -> Iterator[tuple[str, bytes]]:

@@ -259,7 +259,7 @@ def _update(context: Context, name: str, generation: int, number: int) -> LiveUp
     update = feed.since(generation, number, live=alive)
     if not alive and update.phase not in ("ended", "failed"):
         detail = context.jobs.last_words(name)
-        if update.number == 0 and not detail:
+        if update.phase == "starting" and not detail:
             if context.jobs.files(name).job.is_file():
                 detail = "its process was ended before the training began; start it again"
             else:
