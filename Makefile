@@ -9,7 +9,7 @@ DEMO := demo
 PEERS := jax tensorflow torch sklearn onnxruntime
 BENCH :=
 
-.PHONY: help setup demo docs test lint format sanitize bench-peers clean
+.PHONY: help setup demo docs test lint format sanitize web web-fresh bench-peers clean
 
 help:
 	@echo "make demo    set penmark up, train on the bundled digits, evaluate, write the report"
@@ -17,6 +17,7 @@ help:
 	@echo "make lint    ruff and mypy"
 	@echo "make format  let ruff format the code"
 	@echo "make sanitize  the core under AddressSanitizer, UBSan and ThreadSanitizer"
+	@echo "make web     build the studio's page (needs Node 20 or later)"
 	@echo "make bench-peers  set the peers up and compare with them: benchmarks/README.md"
 	@echo "make docs    build the documentation site, offline, into build/docs/site"
 	@echo "make clean   remove the environment, the demo's run and the site"
@@ -82,6 +83,19 @@ sanitize: $(INSTALLED_DEV)
 	LD_PRELOAD="$$(gcc -print-file-name=libtsan.so)" TSAN_OPTIONS=halt_on_error=1 OPENBLAS_NUM_THREADS=1 \
 		PYTHONPATH=build/sanitize-thread/python:.:$(SITE) $(BIN)/python -S -m pytest tests/native -q \
 		-k "not control_c and not random"
+
+# The page's types come from the server's schema, so that the two cannot drift apart.
+web: $(INSTALLED_DEV)
+	cd web && npm ci --ignore-scripts --no-audit --no-fund
+	$(BIN)/python -m penmark.studio.openapi | (cd web && npm run --silent types)
+	cd web && npm run --silent build
+
+# The committed bundle and types are what the sources give.
+BUILT := web/src/api/schema.d.ts src/penmark/studio/static
+web-fresh: web
+	git --no-pager diff --stat -- $(BUILT)
+	@test -z "$$(git status --porcelain -- $(BUILT))" || \
+		{ echo "the studio's page is not what its sources give; run make web and commit it"; exit 1; }
 
 # A peer that cannot be installed here is left out; the benchmark names it.
 bench-peers: $(INSTALLED)

@@ -20,6 +20,7 @@ FLOORS: list[set[str]] = [
     {"reading"},
     {"runs"},
     {"export"},
+    {"studio"},
     {"terminal"},
     {"cli"},
 ]

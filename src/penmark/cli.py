@@ -502,6 +502,30 @@ def bench(
     _write_json(rows, json_file)
 
 
+@app.command()
+def studio(
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN|MODEL", help="The network to begin with, instead of the best."),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; another than 127.0.0.1 asks for a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free one.")] = 8128,
+    workspace: Annotated[
+        Path, typer.Option("--in", metavar="DIR", help="The folder with runs/; nothing else.")
+    ] = Path(),
+) -> None:
+    """Open the studio: draw, look inside, train, browse.
+
+    A web page on this computer, which talks to nobody else.
+    """
+    from penmark.studio import StudioSettings
+    from penmark.studio.serve import serve
+
+    serve(StudioSettings(workspace=workspace, model=model, host=host, port=port), _say)
+
+
 @runs_app.callback(invoke_without_command=True)
 def runs_list(
     context: typer.Context,

@@ -107,7 +107,7 @@ OWN = (
         epochs=30,
         validation_split=0.02,
         pixels="0-1",
-        smallest_image_px=19,
+        smallest_image_px=20,
         augmentation=varied_handwriting,
     ),
 )

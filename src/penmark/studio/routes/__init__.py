@@ -1,0 +1,1 @@
+"""The studio's HTTP and WebSocket interface, a file for each part of the page."""
