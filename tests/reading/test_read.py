@@ -211,20 +211,34 @@ def test_an_empty_page_says_so(value, shape):
     assert reading.note == "nothing like a digit was found"
 
 
-@pytest.mark.parametrize("typeface", ["DejaVuSans", "STIXGeneral", "cmss10"])
+def typeface(name: str, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name, size)
+
+
+@pytest.mark.parametrize("name", ["DejaVuSans.ttf", "STIXGeneral.ttf", "cmss10.ttf"])
 @pytest.mark.parametrize("size", [28, 48])
-def test_printed_text_is_no_row_of_digits(page, typeface, size):
+def test_printed_text_is_no_row_of_digits(page, name, size):
     """Two of the typefaces the network never saw; the handwriting under the text is still read."""
     sheet = np.full((page.shape[0] + 200, 1000), 250, np.uint8)
     sheet[200:, : page.shape[1]] = page
     picture = Image.fromarray(sheet)
-    font = ImageFont.truetype(
-        Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{typeface}.ttf", size
-    )
     ink = ImageDraw.Draw(picture)
-    ink.text((60, 30), "Please enter the amount and the", font=font, fill=30)
-    ink.text((60, 110), "number of your own account here", font=font, fill=30)
+    ink.text((60, 30), "Please enter the amount and the", font=typeface(name, size), fill=30)
+    ink.text((60, 110), "number of your own account here", font=typeface(name, size), fill=30)
     assert tuple(line for line in lines_of(picture) if set(line) - {"?", " "}) == LINES
+
+
+@pytest.mark.parametrize("label", ["Amount", "Tel.:", "Zip code"])
+def test_the_name_of_a_field_is_not_read_and_the_number_beside_it_is(page, label):
+    font = typeface("STIXGeneral.ttf", 40)
+    left = 40 + round(font.getlength(label))
+    sheet = np.full((page.shape[0], page.shape[1] + left), 250, np.uint8)
+    sheet[:, left:] = page
+    picture = Image.fromarray(sheet)
+    ink = ImageDraw.Draw(picture)
+    for top in (75, 201):
+        ink.text((60, top), label, font=font, fill=30)
+    assert lines_of(picture) == LINES
 
 
 def test_the_first_of_several_frames_is_read(page):

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from penmark.reading.classifier import Classifier, default_model
 from penmark.reading.ink import find_ink, light_share
@@ -20,6 +21,11 @@ from penmark.reading.segmentation import Candidate, read_lines
 LEAST_PROBABILITY = 0.6
 # Digits of a line that stand further apart than this, in line heights, get a space.
 _WORD_GAP = 1.2
+# Printed letters of a word stand closer than this, digits written by hand often do not.
+_LETTER_GAP = 0.35
+# So many digits that begin or end a line of text, and are so much higher, are a number beside it.
+_SHORTEST_NUMBER = 3
+_HANDWRITTEN = 1.3
 NOTHING_FOUND = "nothing like a digit was found"
 
 
@@ -74,33 +80,60 @@ def _read_ink(picture: Picture, light: bool, classifier: Classifier) -> list[lis
 
 
 def _reasons(row: list[Candidate]) -> list[str | None]:
-    """For each candidate of a line why it is no digit, or None.
-
-    Where much of a phrase is no digit, or was cut from what is as narrow as one, it is letters, and
-    what resembles digits there is none.
-    """
+    """For each candidate of a line why it is no digit, or None."""
     reasons: list[str | None] = [
         None if candidate.probability >= LEAST_PROBABILITY else "it resembles no digit"
         for candidate in row
     ]
-    for phrase in _phrases([candidate.mark.box for candidate in row]):
-        doubtful = sum(
-            reason is not None or candidate.of_narrow
-            for candidate, reason in zip(row[phrase], reasons[phrase], strict=True)
-        )
+    doubtful = [
+        reason is not None or candidate.of_narrow
+        for candidate, reason in zip(row, reasons, strict=True)
+    ]
+    letters = _letters([candidate.mark.box for candidate in row], reasons, doubtful)
+    return [
+        "it stands among letters or scribble" if reason is None and is_letter else reason
+        for reason, is_letter in zip(reasons, letters, strict=True)
+    ]
+
+
+def _letters(
+    boxes: list[Box], reasons: list[str | None], doubtful: list[bool]
+) -> NDArray[np.bool_]:
+    """Which candidates of a line belong to words: what resembles digits there is none.
+
+    Half of a word, or a third of a phrase, is no digit or was cut from what is as narrow as one.
+    Only a number that begins or ends such a phrase and is higher than the letters, as after the
+    name of a form's field, is kept.
+    """
+    letters = np.zeros(len(boxes), np.bool_)
+    for word in _parted(boxes, _LETTER_GAP):
+        others = sum(reason is not None for reason in reasons[word])
+        # In a word much lower than its line one letter is enough.
+        is_low = _usual_height(boxes[word]) < 0.6 * _usual_height(boxes)
+        letters[word] = others >= max(1 if is_low else 2, 0.5 * len(reasons[word]))
+    for phrase in _parted(boxes, _WORD_GAP):
+        length = len(boxes[phrase])
         others = sum(reason is not None for reason in reasons[phrase])
-        if doubtful >= max(3, 0.34 * len(row[phrase])) or others >= max(2, 0.5 * len(row[phrase])):
-            reasons[phrase] = [
-                reason or "it stands among letters or scribble" for reason in reasons[phrase]
-            ]
-    return reasons
+        if sum(doubtful[phrase]) >= max(3, 0.34 * length) or others >= max(2, 0.5 * length):
+            clear = ~(letters[phrase] | np.array(doubtful[phrase]))
+            heights = np.array([box[3] for box in boxes[phrase]])
+            letters[phrase] = True
+            for ahead in (clear, clear[::-1]):
+                number = np.logical_and.accumulate(ahead)
+                if ahead is not clear:
+                    number = number[::-1]
+                if _SHORTEST_NUMBER <= number.sum() < length and np.median(
+                    heights[number]
+                ) > _HANDWRITTEN * np.median(heights[~number]):
+                    letters[phrase] &= ~number
+    return letters
 
 
-def _phrases(boxes: list[Box]) -> list[slice]:
-    """A line's boxes, in order, parted where `_text` puts a space."""
+def _parted(boxes: list[Box], gap: float) -> list[slice]:
+    """A line's boxes, in order, parted where more than this many line heights lie between."""
     if not boxes:
         return []
-    widest = _WORD_GAP * _usual_height(boxes)
+    widest = gap * _usual_height(boxes)
     starts = [0]
     for place, (left, right) in enumerate(zip(boxes, boxes[1:], strict=False), 1):
         if _gap(left, right) > widest:
@@ -195,5 +228,5 @@ def _reading(rows: list[list[Digit]], picture: Picture) -> Reading:
 
 
 def _text(row: list[Digit]) -> str:
-    phrases = _phrases([digit.box for digit in row])
+    phrases = _parted([digit.box for digit in row], _WORD_GAP)
     return " ".join("".join(digit.label for digit in row[phrase]) for phrase in phrases)

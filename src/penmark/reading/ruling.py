@@ -108,8 +108,8 @@ def _lines(dark: Mask) -> list[_Chain]:
     done: list[_Chain] = []
     gap = max(2, round(_LONGEST_GAP * count))
     reach = 2.0 + _STEEPEST * span
-    for strip in range(count):
-        rows = _peaks(coverage[:, strip])
+    peaks = [_peaks(coverage[:, strip]) for strip in range(count)]
+    for strip, rows in enumerate(peaks):
         taken: set[int] = set()
         for chain in sorted(chains, key=lambda chain: -len(chain.rows)):
             if not rows:
@@ -127,7 +127,23 @@ def _lines(dark: Mask) -> list[_Chain]:
         chains += [_Chain([strip], [row]) for i, row in enumerate(rows) if i not in taken]
         done += [chain for chain in chains if strip - chain.strips[-1] >= gap]
         chains = [chain for chain in chains if strip - chain.strips[-1] < gap]
-    return [chain for chain in done + chains if _is_line(chain, count, span)]
+    lines = [chain for chain in done + chains if _is_line(chain, count, span)]
+    return [_extended(line, peaks, span) for line in lines]
+
+
+def _extended(line: _Chain, peaks: list[list[float]], span: int) -> _Chain:
+    """With the pieces that lie where the line goes on, however long digits hide it."""
+    allowed = 3.0 + 0.1 * span
+    for _ in range(2):
+        step = 1 if line.strips[-1] >= line.strips[0] else -1
+        for strip in range(line.strips[-1] + step, len(peaks) if step > 0 else -1, step):
+            target = line.expected(strip)
+            near = [row for row in peaks[strip] if abs(row - target) <= allowed]
+            if near:
+                line.strips.append(strip)
+                line.rows.append(min(near, key=lambda row: abs(row - target)))
+        line = _Chain(line.strips[::-1], line.rows[::-1])
+    return line
 
 
 def _peaks(coverage: NDArray[np.float64]) -> list[float]:
