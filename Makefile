@@ -48,10 +48,12 @@ docs: $(INSTALLED_DOCS)
 	$(BIN)/python -m sphinx -b html -q -W --keep-going -c docs/site -d build/docs/doctrees . build/docs/site
 	@echo "build/docs/site/index.html"
 
-# Four quick parallel workers would fight for two cores; two keep both busy. `make docs` takes over
-# the lessons that ran here.
+# Four quick parallel workers would fight for two cores; two keep both busy, and their trainings take
+# one thread each, since threads that share a core wait for one another. `make docs` takes over the
+# lessons that ran here.
 test: $(INSTALLED_DEV)
-	PENMARK_KEEP_LESSONS=build/docs/executed $(BIN)/python -m pytest -n 2 --dist loadfile
+	PENMARK_KEEP_LESSONS=build/docs/executed PENMARK_THREADS=1 \
+		$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED_DEV)
 	$(BIN)/ruff check src tests benchmarks

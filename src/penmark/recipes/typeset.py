@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 
 from penmark.data.preparation import prepare_digits
 
@@ -37,6 +36,7 @@ _SIZE_PX = 64
 def glyphs() -> UInt8Array:
     """Every character in every face, uint8, shape (n, 28, 28), light on black."""
     import matplotlib
+    from PIL import Image, ImageDraw, ImageFont
 
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     inks = []
