@@ -60,9 +60,15 @@ class Feed:
         self._checked = -1.0
         self._lock = threading.Lock()
 
-    def refresh(self) -> None:
-        """Read what was appended since the last time, a bounded piece of it."""
+    def refresh(self, *, at_once: bool = False) -> None:
+        """Read what was appended since the last time, a bounded piece of it.
+
+        Args:
+            at_once: also if the last time was a moment ago.
+        """
         with self._lock:
+            if at_once:
+                self._checked = -1.0
             self._refresh()
 
     def _refresh(self) -> None:

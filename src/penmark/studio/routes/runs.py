@@ -175,9 +175,13 @@ async def stop(request: Request, name: Name) -> RunName:
 async def resume(request: Request, name: Name, wanted: ResumeRequest) -> RunName:
     """Go on with a training."""
     context = context_of(request)
-    await anyio.to_thread.run_sync(
-        lambda: context.jobs.resume(name, wanted.epochs), limiter=context.light
-    )
+
+    def go_on() -> None:
+        context.jobs.resume(name, wanted.epochs)
+        # Whoever asks next sees the new session, not the end of the one before.
+        context.feed(name).refresh(at_once=True)
+
+    await anyio.to_thread.run_sync(go_on, limiter=context.light)
     return RunName(name=name)
 
 
