@@ -80,29 +80,40 @@ def read_lines(lines: list[Line], classify: Classify) -> list[list[Candidate]]:
     marks = [_stacked(line) for line in lines]
     slopes = [line.slope for line in lines]
     first = _read([mark for row in marks for mark in row], _each(slopes, marks), classify)
+    wholes: list[list[Candidate]] = []
     pieces: list[list[_Piece]] = []
-    offset = 0
     for line, row in zip(lines, marks, strict=True):
+        own, first = first[: len(row)], first[len(row) :]
         cut: list[_Piece] = []
         for whole, mark in enumerate(row):
-            sure = first[offset + whole].probability
+            sure = own[whole].probability
             parts = _cut(mark, line.height) if _may_be_several(mark, line.height, sure) else [mark]
             cut += [_Piece(part, whole) for part in parts]
-        offset += len(row)
+        wholes.append(own)
         pieces.append(cut)
     runs = [_runs(own, line.height) for own, line in zip(pieces, lines, strict=True)]
-    joined = [
-        [together([piece.mark for piece in row_pieces[a:b]]) for a, b in row_runs]
+    new = [
+        [run for run in row_runs if _whole_mark(row_pieces, *run) is None]
         for row_pieces, row_runs in zip(pieces, runs, strict=True)
     ]
-    read = _read([mark for row in joined for mark in row], _each(slopes, joined), classify)
+    joined = [
+        [together([piece.mark for piece in row_pieces[a:b]]) for a, b in row_runs]
+        for row_pieces, row_runs in zip(pieces, new, strict=True)
+    ]
+    read = iter(_read([mark for row in joined for mark in row], _each(slopes, joined), classify))
     results: list[list[Candidate]] = []
-    offset = 0
-    for line, row_pieces, row_runs in zip(lines, pieces, runs, strict=True):
-        own = read[offset : offset + len(row_runs)]
-        offset += len(row_runs)
-        results.append(_best(row_pieces, row_runs, own, line.height))
+    for line, own, row_pieces, row_runs in zip(lines, wholes, pieces, runs, strict=True):
+        known = [_whole_mark(row_pieces, *run) for run in row_runs]
+        candidates = [next(read) if whole is None else own[whole] for whole in known]
+        results.append(_best(row_pieces, row_runs, candidates, line.height))
     return results
+
+
+def _whole_mark(pieces: list[_Piece], first: int, after: int) -> int | None:
+    """The mark whose pieces a run holds, all of them and no others; None where it is not so."""
+    whole = pieces[first].whole
+    own = [place for place, piece in enumerate(pieces) if piece.whole == whole]
+    return whole if (own[0], own[-1] + 1) == (first, after) else None
 
 
 def _each(slopes: list[float], rows: list[list[Mark]]) -> list[float]:
@@ -227,16 +238,19 @@ def _pooled(values: FloatArray, size: int) -> FloatArray:
 def _least_path(cost: FloatArray) -> tuple[float, NDArray[np.int64]]:
     """The path from the top row to the bottom row that meets least ink; moves aside cost a bit."""
     rows, columns = cost.shape
-    total = cost[0].astype(np.float64)
-    moves = np.zeros((rows, columns), np.int64)
-    edge = np.full(1, np.inf)
+    # A column beyond either side that no path takes.
+    total = np.full(columns + 2, np.inf)
+    total[1:-1] = cost[0]
+    choices = np.empty((3, columns))
+    best = np.zeros((rows, columns), np.int64)
     for row in range(1, rows):
-        left = np.concatenate([edge, total[:-1]]) + 0.05
-        right = np.concatenate([total[1:], edge]) + 0.05
-        choices = np.stack([total, left, right])
-        best = choices.argmin(axis=0)
-        moves[row] = np.array([0, -1, 1])[best]
-        total = choices[best, np.arange(columns)] + cost[row]
+        choices[0] = total[1:-1]
+        np.add(total[:-2], 0.05, out=choices[1])
+        np.add(total[2:], 0.05, out=choices[2])
+        np.argmin(choices, axis=0, out=best[row])
+        np.add(choices.min(axis=0), cost[row], out=total[1:-1])
+    total = total[1:-1]
+    moves = np.array([0, -1, 1])[best]
     # From the middle out, so that a free way is taken where it lies nearest to the middle.
     offset = np.abs(np.arange(columns) - (columns - 1) / 2) * 1e-6
     column = int((total + offset).argmin())
