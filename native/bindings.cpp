@@ -212,7 +212,8 @@ class PyNetwork {
   nb::dict evaluate(const AnyArray& x, const AnyArray& y, const Orders& order, int batch,
                     const std::optional<Floats>& weights, nb::object progress) {
     const Busy busy(busy_);
-    const Run run = checked_run(x, &y, order, batch, weights);
+    Run run = checked_run(x, &y, order, batch, weights);
+    run.batch = planned_batch(run.count, batch);
     PythonProgress report(std::move(progress));
     Totals totals;
     {
@@ -226,7 +227,8 @@ class PyNetwork {
   NumpyFloats predict(const AnyArray& x, const Orders& order, int batch, int tensor,
                       nb::object progress) {
     const Busy busy(busy_);
-    const Run run = checked_run(x, nullptr, order, batch, std::nullopt);
+    Run run = checked_run(x, nullptr, order, batch, std::nullopt);
+    run.batch = planned_batch(run.count, batch);
     const std::size_t features = static_cast<std::size_t>(graph().shape(tensor).features());
     NumpyFloats out = new_array({static_cast<std::size_t>(run.count), features});
     float* to = out.data();
@@ -287,6 +289,13 @@ class PyNetwork {
                                        : nullptr;
     if (data == nullptr) throw std::invalid_argument(param.name + " has no " + what);
     return data;
+  }
+
+  // A plan for every number of images would grow without bound in a program that runs for long.
+  static int planned_batch(std::int64_t count, int batch) {
+    std::int64_t size = 1;
+    while (size < std::min<std::int64_t>(batch, count)) size *= 2;
+    return static_cast<int>(std::min<std::int64_t>(size, batch));
   }
 
   Run checked_run(const AnyArray& x, const AnyArray* y, const Orders& order, int batch,

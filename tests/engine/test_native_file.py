@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -126,3 +127,26 @@ def test_hostile_files(saved, tmp_path):
     with h5py.File(empty, "w") as file:
         file.create_group("layers")
     assert "weights do not fit" in one_line(rewritten(saved, path, weights=empty.getvalue()))
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/statm").is_file(), reason="reads memory from Linux's /proc"
+)
+def test_predicting_ever_other_numbers_of_images_does_not_pile_up_memory():
+    """In a process of its own, where nothing else takes or gives memory back."""
+    code = (
+        "import os, numpy as np\n"
+        "from pathlib import Path\n"
+        "from penmark.reading.classifier import default_model\n"
+        "network = default_model()\n"
+        "def resident_bytes():\n"
+        "    pages = int(Path('/proc/self/statm').read_text().split()[1])\n"
+        "    return pages * os.sysconf('SC_PAGESIZE')\n"
+        "network(np.zeros((256, 28, 28), np.uint8))\n"
+        "before = resident_bytes()\n"
+        "for number in range(129, 256, 9):\n"
+        "    network(np.zeros((number, 28, 28), np.uint8))\n"
+        "print(resident_bytes() - before)\n"
+    )
+    grown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(grown.stdout) < 100e6
