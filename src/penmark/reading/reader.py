@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -118,18 +119,17 @@ def _letters(
             clear = ~(letters[phrase] | np.array(doubtful[phrase]))
             heights = np.array([box[3] for box in boxes[phrase]])
             letters[phrase] = True
-            for ahead in (clear, clear[::-1]):
-                number = np.logical_and.accumulate(ahead)
-                if ahead is not clear:
-                    number = number[::-1]
-                if _SHORTEST_NUMBER <= number.sum() < length and np.median(
-                    heights[number]
-                ) > _HANDWRITTEN * np.median(heights[~number]):
+            from_start = np.logical_and.accumulate(clear)
+            from_end = np.logical_and.accumulate(clear[::-1])[::-1]
+            for number in (from_start, from_end):
+                if _SHORTEST_NUMBER <= number.sum() < length and (
+                    np.median(heights[number]) > _HANDWRITTEN * np.median(heights[~number])
+                ):
                     letters[phrase] &= ~number
     return letters
 
 
-def _parted(boxes: list[Box], gap: float) -> list[slice]:
+def _parted(boxes: Sequence[Box], gap: float) -> list[slice]:
     """A line's boxes, in order, parted where more than this many line heights lie between."""
     if not boxes:
         return []
@@ -173,7 +173,7 @@ def _gap(one: Box, other: Box) -> int:
     return second[0] - first[0] - first[2]
 
 
-def _usual_height(boxes: list[Box]) -> float:
+def _usual_height(boxes: Sequence[Box]) -> float:
     return float(np.median([box[3] for box in boxes])) if boxes else 0.0
 
 
@@ -220,13 +220,15 @@ def _reading(rows: list[list[Digit]], picture: Picture) -> Reading:
     numbered = [
         dataclasses.replace(digit, line=number) for number, row in enumerate(rows) for digit in row
     ]
-    lines = tuple(_text(row) for row in rows)
+    lines = tuple(
+        text_of([digit.label for digit in row], [digit.box for digit in row]) for row in rows
+    )
     notes = [picture.note] if picture.note else []
     if not any(digit.reason is None for digit in numbered):
         notes.append(NOTHING_FOUND)
     return Reading("\n".join(lines), lines, tuple(numbered), picture.size, "; ".join(notes) or None)
 
 
-def _text(row: list[Digit]) -> str:
-    phrases = _parted([digit.box for digit in row], _WORD_GAP)
-    return " ".join("".join(digit.label for digit in row[phrase]) for phrase in phrases)
+def text_of(labels: Sequence[str], boxes: Sequence[Box]) -> str:
+    """The labels of a line, in order, with a space where their boxes stand far apart."""
+    return " ".join("".join(labels[phrase]) for phrase in _parted(boxes, _WORD_GAP))

@@ -92,28 +92,29 @@ def read_lines(lines: list[Line], classify: Classify) -> list[list[Candidate]]:
         wholes.append(own)
         pieces.append(cut)
     runs = [_runs(own, line.height) for own, line in zip(pieces, lines, strict=True)]
-    new = [
-        [run for run in row_runs if _whole_mark(row_pieces, *run) is None]
-        for row_pieces, row_runs in zip(pieces, runs, strict=True)
-    ]
+    # A run that holds one mark, all of it and no more, was read before its mark was cut.
+    known = [{span: whole for whole, span in _spans(own).items()} for own in pieces]
     joined = [
-        [together([piece.mark for piece in row_pieces[a:b]]) for a, b in row_runs]
-        for row_pieces, row_runs in zip(pieces, new, strict=True)
+        [together([piece.mark for piece in own[a:b]]) for a, b in row_runs if (a, b) not in spans]
+        for own, row_runs, spans in zip(pieces, runs, known, strict=True)
     ]
     read = iter(_read([mark for row in joined for mark in row], _each(slopes, joined), classify))
     results: list[list[Candidate]] = []
-    for line, own, row_pieces, row_runs in zip(lines, wholes, pieces, runs, strict=True):
-        known = [_whole_mark(row_pieces, *run) for run in row_runs]
-        candidates = [next(read) if whole is None else own[whole] for whole in known]
+    for line, own, row_pieces, row_runs, spans in zip(
+        lines, wholes, pieces, runs, known, strict=True
+    ):
+        candidates = [own[spans[run]] if run in spans else next(read) for run in row_runs]
         results.append(_best(row_pieces, row_runs, candidates, line.height))
     return results
 
 
-def _whole_mark(pieces: list[_Piece], first: int, after: int) -> int | None:
-    """The mark whose pieces a run holds, all of them and no others; None where it is not so."""
-    whole = pieces[first].whole
-    own = [place for place, piece in enumerate(pieces) if piece.whole == whole]
-    return whole if (own[0], own[-1] + 1) == (first, after) else None
+def _spans(pieces: list[_Piece]) -> dict[int, tuple[int, int]]:
+    """For each mark the first of its pieces and the one after its last; they are neighbors."""
+    spans: dict[int, tuple[int, int]] = {}
+    for place, piece in enumerate(pieces):
+        first, _ = spans.get(piece.whole, (place, place))
+        spans[piece.whole] = first, place + 1
+    return spans
 
 
 def _each(slopes: list[float], rows: list[list[Mark]]) -> list[float]:
@@ -265,6 +266,7 @@ def _least_path(cost: FloatArray) -> tuple[float, NDArray[np.int64]]:
 def _runs(pieces: list[_Piece], height: float) -> list[tuple[int, int]]:
     """Runs (first, after last) of neighboring pieces that could be one digit."""
     runs = []
+    spans = _spans(pieces)
     for first in range(len(pieces)):
         left, right = pieces[first].mark.x, pieces[first].mark.right
         runs.append((first, first + 1))
@@ -278,9 +280,9 @@ def _runs(pieces: list[_Piece], height: float) -> list[tuple[int, int]]:
             if not same and _both_whole(pieces[first:after], height):
                 break
             runs.append((first, after))
-        whole = [i for i, piece in enumerate(pieces) if piece.whole == pieces[first].whole]
-        if whole[0] == first and (first, whole[-1] + 1) not in runs:
-            runs.append((first, whole[-1] + 1))
+        whole = spans[pieces[first].whole]
+        if whole[0] == first and whole not in runs[-_MOST_TOGETHER:]:
+            runs.append(whole)
     return runs
 
 
@@ -305,20 +307,26 @@ def _best(
         if value > best[after]:
             best[after], chosen[after] = value, number
     found = []
+    spans = _spans(pieces)
     after = len(pieces)
     while after > 0:
         first = runs[chosen[after]][0]
-        of_narrow = _is_cut_from_narrow(pieces, first, after, height)
+        of_narrow = _is_cut_from_narrow(pieces, spans, first, after, height)
         found.append(dataclasses.replace(read[chosen[after]], of_narrow=of_narrow))
         after = first
     return found[::-1]
 
 
-def _is_cut_from_narrow(pieces: list[_Piece], first: int, after: int, height: float) -> bool:
+def _is_cut_from_narrow(
+    pieces: list[_Piece],
+    spans: dict[int, tuple[int, int]],
+    first: int,
+    after: int,
+    height: float,
+) -> bool:
     """Whether a run holds a part, not all, of a mark no wider than a digit."""
-    for whole in {piece.whole for piece in pieces[first:after]}:
-        parts = [place for place, piece in enumerate(pieces) if piece.whole == whole]
-        width = pieces[parts[-1]].mark.right - pieces[parts[0]].mark.x
-        if not (first <= parts[0] and parts[-1] < after) and width <= _NARROW * height:
+    for start, end in {spans[piece.whole] for piece in pieces[first:after]}:
+        width = pieces[end - 1].mark.right - pieces[start].mark.x
+        if not (first <= start and end <= after) and width <= _NARROW * height:
             return True
     return False

@@ -18,7 +18,7 @@ from penmark.reading.classifier import Classifier
 from penmark.reading.ink import Ink
 from penmark.reading.layout import Line, find_lines
 from penmark.reading.marks import find_marks
-from penmark.reading.reader import LEAST_PROBABILITY, NOTHING_FOUND
+from penmark.reading.reader import LEAST_PROBABILITY, NOTHING_FOUND, text_of
 from penmark.reading.results import NO_DIGIT
 from penmark.reading.segmentation import Candidate, Classify, read_lines
 from penmark.studio.models import LoadedModel
@@ -27,8 +27,6 @@ from penmark.studio.schemas import Answer, Box, ReadDigit
 _SIDE_PX = 28
 # Marks lower than this share of their line's height are dots and strokes beside the digits.
 _LEAST_HEIGHT = 0.28
-# Digits further apart than this, in line heights, get a space between them.
-_WORD_GAP = 1.2
 
 
 class _Shared(Classifier):
@@ -79,7 +77,7 @@ def read_drawing(model: LoadedModel, ink: UInt8Array) -> Answer:
         ]
         if row:
             digits += row
-            texts.append(_text(row, line.height))
+            texts.append(text_of([digit.label for digit in row], [digit.box for digit in row]))
     note = "" if any(digit.label != NO_DIGIT for digit in digits) else NOTHING_FOUND
     return Answer(
         text="\n".join(texts),
@@ -200,11 +198,3 @@ def _entry(
         probabilities=[float(value) for value in probabilities],
         prepared=base64.b64encode(prepared.tobytes()).decode("ascii"),
     )
-
-
-def _text(row: Sequence[ReadDigit], height: float) -> str:
-    text = row[0].label
-    for left, right in zip(row, row[1:], strict=False):
-        gap = right.box[0] - (left.box[0] + left.box[2])
-        text += (" " if gap > _WORD_GAP * height else "") + right.label
-    return text
