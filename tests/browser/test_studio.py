@@ -6,8 +6,6 @@ import base64
 import io
 import re
 import shutil
-import threading
-import time
 
 import numpy as np
 import pytest
@@ -16,8 +14,9 @@ from PIL import Image, ImageDraw
 from penmark.data import load_data
 from penmark.runs import TrainingSettings, train
 from tests.browser.accessibility import serious_findings
+from tests.studio.serving import served
 
-uvicorn = pytest.importorskip("uvicorn", reason="penmark[studio] is not installed")
+pytest.importorskip("uvicorn", reason="penmark[studio] is not installed")
 expect = pytest.importorskip("playwright.sync_api").expect
 
 SEVEN = [[(190, 60), (290, 60), (225, 240)]]
@@ -50,23 +49,8 @@ def studio(workspace):
 
     settings = StudioSettings(workspace=workspace)
     app = bare_app(settings)
-    config = uvicorn.Config(
-        guarded(app, settings),
-        port=0,
-        log_level="error",
-        access_log=False,
-        timeout_graceful_shutdown=2,
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 60
-    while not server.started:
-        assert thread.is_alive() and time.monotonic() < deadline
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join(timeout=30)
+    with served(guarded(app, settings)) as address:
+        yield address
     app.state.context.jobs.stop_own()
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import threading
-import time
 
 import pytest
 
 from penmark.data import load_data
 from penmark.runs import TrainingSettings, train
 from penmark.studio.settings import Limits, StudioSettings
+from tests.studio.serving import served
 
-uvicorn = pytest.importorskip("uvicorn", reason="penmark[studio] is not installed")
+pytest.importorskip("uvicorn", reason="penmark[studio] is not installed")
 testclient = pytest.importorskip("starlette.testclient")
 
 ADDRESS = "http://127.0.0.1:8128"
@@ -87,28 +86,6 @@ def listening():
     with contextlib.ExitStack() as stack:
 
         def start(settings, **options):
-            config = uvicorn.Config(
-                create_app(settings),
-                port=0,
-                log_level="error",
-                access_log=False,
-                timeout_graceful_shutdown=2,
-                **options,
-            )
-            server = uvicorn.Server(config)
-            thread = threading.Thread(target=server.run, daemon=True)
-            thread.start()
-            deadline = time.monotonic() + 60
-            while not server.started:
-                assert thread.is_alive() and time.monotonic() < deadline
-                time.sleep(0.01)
-
-            def stop():
-                server.should_exit = True
-                thread.join(timeout=30)
-
-            stack.callback(stop)
-            port = server.servers[0].sockets[0].getsockname()[1]
-            return f"http://127.0.0.1:{port}"
+            return stack.enter_context(served(create_app(settings), **options))
 
         yield start
