@@ -38,6 +38,10 @@ struct Brgemm {
   int batch, m, n, k;       // n <= kPanel
   bool accumulate;          // beta: 1 if set, else 0
   bool relu;
+  // brgemm_at only. If not 0, A comes in tiles of `lda` rows (lda at most Kernels::tile_rows),
+  // `a_tile` apart, each (k, lda): what pack_rows and pack_columns give. A tile is then read from
+  // end to end, which keeps 14 rows from missing the cache all at once.
+  std::int64_t a_tile = 0;
   // Up to three arrays (the first ones non-null) of `ahead_lines` vectors of 64 bytes each that the
   // caller reads next: fetched into L2 while the product keeps the arithmetic units busy.
   const float* ahead[3] = {};

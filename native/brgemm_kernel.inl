@@ -29,9 +29,10 @@ inline void store_part(float* p, Vec v, int count) {
 }
 #endif
 
-// C tile of MR rows by NV vectors, of which the last may hold fewer than kLanes columns.
+// C tile of MR rows by NV vectors, of which the last may hold fewer than kLanes columns; its rows of
+// A begin `a_from` after each A_i.
 template <int MR, int NV, bool kTransposed>
-void tile(const Brgemm& g, std::int64_t row, int column, int columns) {
+void tile(const Brgemm& g, std::int64_t a_from, std::int64_t row, int column, int columns) {
   Vec acc[MR][NV];
   PENMARK_UNROLL for (int i = 0; i < MR; ++i)
     PENMARK_UNROLL for (int j = 0; j < NV; ++j) acc[i][j] = Vec{};
@@ -46,7 +47,7 @@ void tile(const Brgemm& g, std::int64_t row, int column, int columns) {
 
   const std::int64_t lda = g.lda, ldb = g.ldb;
   for (int t = 0; t < g.batch; ++t) {
-    const float* a = g.a + g.a_offset[t] + (kTransposed ? row : row * lda);
+    const float* a = g.a + g.a_offset[t] + a_from;
     const float* b = g.b + g.b_offset[t] + column;
     for (int k = 0; k < g.k; ++k) {
       Vec bv[NV];
@@ -96,7 +97,8 @@ void tile(const Brgemm& g, std::int64_t row, int column, int columns) {
     }
 }
 
-using Tile = void (*)(const Brgemm&, std::int64_t row, int column, int columns);
+using Tile = void (*)(const Brgemm&, std::int64_t a_from, std::int64_t row, int column,
+                      int columns);
 
 template <int... I>
 struct Rows {};
@@ -114,19 +116,23 @@ inline Tile choose(int rows, Rows<I...>) {
 template <bool kTransposed>
 void brgemm_any(const Brgemm& g) {
   using All = typename MakeRows<kRows>::type;
+  const bool packed = kTransposed && g.a_tile != 0;
   // Equal tiles: 26 rows run as 13 + 13 and not as 14 + 12, 100 as 12.5 on average.
-  const int tiles = (g.m + kRows - 1) / kRows;
-  const int base = g.m / tiles, longer = g.m % tiles;
+  const int most = packed ? static_cast<int>(g.lda) : kRows;
+  const int tiles = (g.m + most - 1) / most;
+  const int base = packed ? most : g.m / tiles, longer = packed ? 0 : g.m % tiles;
   for (int column = 0; column < g.n; column += kColumnVecs * kLanes) {
     const int left = g.n - column;
     const int columns = left < kColumnVecs * kLanes ? left : kColumnVecs * kLanes;
     const bool wide = columns > kLanes;
     std::int64_t row = 0;
     for (int t = 0; t < tiles; ++t) {
-      const int rows = base + (t < longer ? 1 : 0);
+      const int left_rows = g.m - static_cast<int>(row);
+      const int equal = base + (t < longer ? 1 : 0), rows = equal < left_rows ? equal : left_rows;
+      const std::int64_t a_from = packed ? t * g.a_tile : (kTransposed ? row : row * g.lda);
       const Tile run = wide ? choose<kTransposed, kColumnVecs>(rows, All{})
                             : choose<kTransposed, 1>(rows, All{});
-      run(g, row, column, columns);
+      run(g, a_from, row, column, columns);
       row += rows;
     }
   }
@@ -160,4 +166,22 @@ inline void transpose(const float* from, std::int64_t from_stride, float* to,
         store(to + (column + i) * to_stride + row, v[i]);
     }
   }
+}
+
+// Vectors overlap where a tile has fewer rows than a vector has lanes: each is put right by the next.
+inline void pack_rows(const float* from, std::int64_t from_stride, float* to,
+                      std::int64_t to_stride, int rows, int columns) {
+  if (kRows <= kLanes) return transpose(from, from_stride, to, to_stride, rows, columns);
+  for (int column = 0; column < columns; ++column)
+    for (int row = 0; row < rows; ++row)
+      to[column * to_stride + row] = from[row * from_stride + column];
+}
+
+inline void pack_columns(const float* from, std::int64_t from_stride, float* to,
+                         std::int64_t to_stride, std::int64_t rows, int columns) {
+  for (std::int64_t row = 0; row < rows; ++row, from += from_stride, to += to_stride)
+    for (int i = 0; i < columns; i += kLanes) {
+      const int count = columns - i < kLanes ? columns - i : kLanes;
+      store_part(to + i, load_part(from + i, count), count);
+    }
 }

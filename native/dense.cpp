@@ -9,20 +9,20 @@ namespace penmark {
 namespace {
 
 constexpr std::int64_t kZero[1] = {0};
-// Reduction at a time in fwd: 200 rows of a panel are 25 KB; with the 11 KB of a register tile's
-// rows of x they stay in L1.
-constexpr std::int64_t kReduction = 200;
+// Reduction at a time in fwd: 136 rows of a panel are 17 KB; with the 8 KB of a register tile's
+// rows of x they stay in L1, even where another process shares it.
+constexpr std::int64_t kReduction = 136;
 // Images at a time in fwd: they stay in L2 (784 KB of 784 features) while all panels pass by.
 constexpr std::int64_t kForwardImages = 256;
 // Panels of the weights at a time in bwd_d: enough work for a register tile of dx^T between its load
 // and its store, and few enough for their blocks of the weights to stay in L2 until their update.
 constexpr std::int64_t kGroup = 6;
-// Rows of weights whose gradient is one tile: at most 8 register tiles of 14; 14 KB, so that the
+// Rows of weights whose gradient is one block: at most 8 register tiles of 14; 14 KB, so that the
 // update finds them in L1.
 constexpr std::int64_t kRowBlock = 112;
 constexpr int kImages = 128;  // images at a time in bwd_w
 constexpr std::int64_t kDeriveImages = 16;  // a vector's lanes at most: see dz_t
-// With fewer panels than this, bwd_w reads x too few times for a packed copy to pay.
+// With fewer panels than this, x is read too few times for a packed copy to pay.
 constexpr std::int64_t kPackFromPanels = 4;
 
 // Panel by rows, dealt out in that order: which of the `rows` rows of `panel` are in `share`. Cut
@@ -51,14 +51,20 @@ std::int64_t equal_parts(std::int64_t total, std::int64_t most) {
 }  // namespace
 
 Dense::Dense(const Tensor& x, const Tensor& y, Param& weights, Param* bias, Activation activation,
-             int N, int threads, bool training, Arena& arena)
+             int N, int threads, bool training, int tile_rows, Arena& arena)
     : x_(x), y_(y), weights_(weights), bias_(bias), activation_(activation), N_(N),
-      C_(x.features), K_(y.features), panels_(panel_count(K_)),
-      row_block_(round_up(equal_parts(C_, kRowBlock), 8)) {
+      C_(x.features), K_(y.features), panels_(panel_count(K_)), tile_rows_(tile_rows),
+      tile_columns_(equal_parts(C_, tile_rows)),
+      row_block_(equal_parts(C_, kRowBlock / tile_columns_ * tile_columns_)) {
+  row_block_ = round_up(row_block_, tile_columns_);  // at most kRowBlock
+  if (panels_ >= kPackFromPanels && N > 1) {
+    // No batch has more tiles than this, nor all its tiles together more rows.
+    const std::int64_t tiles = (N + tile_rows - 1) / tile_rows;
+    arena.reserve(&packed_, std::max((N + tiles) * padded_columns(C_) + tiles * kPackSlack,
+                                     round_up(C_, tile_columns_) * N));
+  }
   if (!training) return;
   arena.reserve(&dz_, panels_ * N * kPanel);
-  if (panels_ >= kPackFromPanels)
-    arena.reserve(&packed_, round_up(C_, row_block_) * N);
   arena.reserve(&tiles_, threads * kRowBlock * kPanel);
   if (x.grad != nullptr) {
     const std::int64_t image_panels = panel_count(N);
@@ -77,15 +83,29 @@ Dense::Dense(const Tensor& x, const Tensor& y, Param& weights, Param* bias, Acti
 // Images outermost: x is read once, and each part of a panel once for all the images in L2. With
 // the panels outermost, x came from L3 for each of them.
 void Dense::fwd(const Step& step, int thread) {
-  const std::int64_t bn = equal_parts(step.n, kForwardImages);
+  const bool packs = packed_ != nullptr && step.n > 1;
+  // Images are dealt out and taken a tile at a time.
+  const std::int64_t R = packs ? equal_parts(step.n, tile_rows_) : 1;
+  const std::int64_t tiles = (step.n + R - 1) / R, tile_size = padded_columns(C_) * R + kPackSlack;
+  if (packs) {
+    const Range own = share_of(tiles, thread, step.threads);
+    for (std::int64_t t = own.begin; t < own.end; ++t)
+      step.kernels.pack_rows(x_.data + t * R * x_.stride, x_.stride, packed_ + t * tile_size,
+                             R, static_cast<int>(std::min(R, step.n - t * R)),
+                             static_cast<int>(padded_columns(C_)));
+    step.barrier.wait();
+  }
+  const auto product_kernel = packs ? step.kernels.brgemm_at : step.kernels.brgemm;
+  const std::int64_t block_tiles = equal_parts(tiles, std::max<std::int64_t>(kForwardImages / R, 1));
   const bool relu = activation_ == Activation::relu;
-  const Range share = share_of(panels_ * step.n, thread, step.threads);
-  for (std::int64_t block = 0; block < step.n; block += bn) {
+  const Range share = share_of(panels_ * tiles, thread, step.threads);
+  for (std::int64_t block = 0; block < tiles; block += block_tiles) {
     for (std::int64_t panel = 0; panel < panels_; ++panel) {
-      const Range own = rows_in(share, panel, step.n);
-      const std::int64_t n0 = std::max(own.begin, block), n1 = std::min(own.end, block + bn);
-      if (n0 >= n1) continue;
-      const int rows = static_cast<int>(n1 - n0);
+      const Range own = rows_in(share, panel, tiles);
+      const std::int64_t t0 = std::max(own.begin, block), t1 = std::min(own.end, block + block_tiles);
+      if (t0 >= t1) continue;
+      const std::int64_t n0 = t0 * R;
+      const int rows = static_cast<int>(std::min<std::int64_t>(t1 * R, step.n) - n0);
       const int bk = panel_width(K_, panel), columns = panel_columns(K_, panel);
       float* y = y_.data + n0 * y_.stride + panel * kPanel;
       // Half as wide, a panel's part may be twice as long.
@@ -95,14 +115,16 @@ void Dense::fwd(const Step& step, int thread) {
         const bool last = part + 1 == parts;
         const float* bias = last && bias_ != nullptr ? bias_->w + panel * kPanel : nullptr;
         const float* w = weights_.w + panel_offset(C_, panel) + c0 * bk;
-        Brgemm product{x_.data + n0 * x_.stride + c0, w, y, bias, kZero, kZero, x_.stride, bk,
+        const float* x = packs ? packed_ + t0 * tile_size + c0 * R : x_.data + n0 * x_.stride + c0;
+        Brgemm product{x, w, y, bias, kZero, kZero, packs ? R : x_.stride, bk,
                        y_.stride, 1, rows, columns, static_cast<int>(c1 - c0), part > 0,
                        last && relu};  // beta = part > 0, + bias + relu at the end
+        if (packs) product.a_tile = tile_size;
         if (bk == kPanel) {  // the next part of the weights follows; past the end is harmless
           product.ahead[0] = w + (c1 - c0) * bk;
           product.ahead_lines = static_cast<int>((c1 - c0) * bk / 16);
         }
-        step.kernels.brgemm(product);
+        product_kernel(product);
       }
       if (activation_ != Activation::linear && !relu)
         for (int i = 0; i < rows; ++i, y += y_.stride)
@@ -123,9 +145,9 @@ void Dense::bwd(const Step& step, int thread) {
     bias_gradient_.apply(step, *bias_, thread);
 }
 
-// A thread's images of dz, as panels, and of x, in blocks of row_block_ features. bwd_w walks down
-// images: in rows as they lie, each image is another page, which misses the 96 entries of the TLB's
-// first level and is too far for the prefetchers.
+// A thread's images of dz, as panels, and of x, in tiles of features. bwd_w walks down images: in
+// rows as they lie, each image is another page, which misses the 96 entries of the TLB's first level
+// and is too far for the prefetchers.
 void Dense::prepare(const Step& step, int thread) {
   float* bias_sums = bias_ != nullptr ? bias_gradient_.of(thread)
                                       : no_bias_ + thread * round_up(K_, 16);
@@ -146,10 +168,14 @@ void Dense::prepare(const Step& step, int thread) {
     }
   }
   if (packed_ == nullptr || step.update == nullptr || !weights_.trainable) return;
-  for (std::int64_t n = images.begin; n < images.end; ++n)
-    for (std::int64_t c0 = 0; c0 < C_; c0 += row_block_)
-      std::memcpy(packed_ + c0 * N_ + n * row_block_, x_.data + n * x_.stride + c0,
-                  static_cast<std::size_t>(std::min(row_block_, C_ - c0)) * sizeof(float));
+  for (std::int64_t n = images.begin; n < images.end; n += kDeriveImages) {
+    const std::int64_t rows = std::min(kDeriveImages, images.end - n);
+    for (std::int64_t c = 0; c < C_; c += tile_columns_) {
+      step.kernels.pack_columns(x_.data + n * x_.stride + c, x_.stride,
+                                packed_ + c * N_ + n * tile_columns_, tile_columns_, rows,
+                                static_cast<int>(std::min(tile_columns_, C_ - c)));
+    }
+  }
 }
 
 // dx^T = W dz^T and dW = x^T dz, block by block of W, and the update of each block while it is in
@@ -163,7 +189,7 @@ void Dense::bwd_w_and_d(const Step& step, int thread) {
   float* tile = tiles_ + thread * kRowBlock * kPanel;
   const std::int64_t blocks = (C_ + row_block_ - 1) / row_block_;
   const std::int64_t bn = equal_parts(step.n, kImages);
-  const std::int64_t x_stride = packed_ != nullptr ? row_block_ : x_.stride;
+  const std::int64_t x_stride = packed_ != nullptr ? tile_columns_ : x_.stride;
   const std::int64_t image_panels = panel_count(step.n), dz_t_size = padded_columns(K_) * kPanel;
   float* dx_t = dx_t_ + thread * panel_count(N_) * C_ * kPanel;
   const Range share = share_of(panels_ * blocks, thread, step.threads);
@@ -192,6 +218,7 @@ void Dense::bwd_w_and_d(const Step& step, int thread) {
           Brgemm product{x + n0 * x_stride, dz_ + (panel * N_ + n0) * kPanel, tile, nullptr, kZero,
                          kZero, x_stride, kPanel, bk, 1, rows, k,
                          static_cast<int>(std::min(bn, step.n - n0)), n0 > 0, false};
+          if (packed_ != nullptr) product.a_tile = tile_columns_ * N_;
           if (n0 + bn >= step.n) {  // the update comes next and reads these, then the next group
             product.ahead[0] = weights_.w + at;
             if (wants_dx && panel + kGroup < own.end)

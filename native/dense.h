@@ -9,7 +9,7 @@ class Dense final : public Layer {
  public:
   // x: (N, C), y: (N, K), weights: C by K, bias: K or null. f is linear, relu, sigmoid or tanh.
   Dense(const Tensor& x, const Tensor& y, Param& weights, Param* bias, Activation activation,
-        int N, int threads, bool training, Arena& arena);
+        int N, int threads, bool training, int tile_rows, Arena& arena);
   void fwd(const Step& step, int thread) override;
   void bwd(const Step& step, int thread) override;
 
@@ -23,9 +23,13 @@ class Dense final : public Layer {
   Param* bias_;
   Activation activation_;
   std::int64_t N_, C_, K_, panels_;
+  std::int64_t tile_rows_;         // images in a packed tile of x in fwd, at most
+  std::int64_t tile_columns_;      // features in a packed tile of x in bwd_w
   std::int64_t row_block_;         // rows of the weights in a gradient tile
   float* dz_ = nullptr;            // (panels, N, kPanel): d loss / d (x W + b)
-  float* packed_ = nullptr;        // (C / row_block, N, row_block): x, or null: not worth it
+  // x as tiles, or null: not worth it. In fwd (tiles of images, C, images), in bwd (tiles of
+  // features, N, features).
+  float* packed_ = nullptr;
   float* tiles_ = nullptr;         // (threads, kRowBlock, kPanel): gradient tiles on their way
   float* dz_t_ = nullptr;          // (image panels, K up to 16, kPanel): dz transposed
   float* dx_t_ = nullptr;          // (threads, image panels, C, kPanel): dx transposed, partial sums

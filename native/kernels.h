@@ -30,8 +30,11 @@ struct PoolShape {
   int stride_h, stride_w, pad_top, pad_left;
 };
 
+constexpr int kPackSlack = 16;
+
 struct Kernels {
   const char* name;
+  int tile_rows;  // of C, kept in registers by the product
 
   // C = beta C + sum A B, A row by row (fwd, bwd_d) or transposed (bwd_w).
   void (*brgemm)(const Brgemm&);
@@ -40,6 +43,14 @@ struct Kernels {
   // not be, but rows of `to` are written with zeros to the next multiple of the vector length.
   void (*transpose)(const float* from, std::int64_t from_stride, float* to, std::int64_t to_stride,
                     int rows, int columns);
+  // A for brgemm_at, a tile at a time (see Brgemm::a_tile).
+  // to (columns, rows) = from (rows, columns) transposed, and up to kPackSlack floats more; rows at
+  // most tile_rows, columns a multiple of 16.
+  void (*pack_rows)(const float* from, std::int64_t from_stride, float* to,
+                    std::int64_t to_stride, int rows, int columns);
+  // to (rows, columns) = from (rows, columns); columns at most tile_rows.
+  void (*pack_columns)(const float* from, std::int64_t from_stride, float* to,
+                       std::int64_t to_stride, std::int64_t rows, int columns);
 
   // y = f(x) and dx = dy f'(.), elementwise over n; `z` is what f saw, `y` what it gave.
   void (*activate)(Activation, float alpha, const float* x, float* y, std::int64_t n);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 namespace penmark {
 namespace {
@@ -18,12 +19,14 @@ struct Row {
   const float* targets;
   float* gradient;  // or null
   std::int64_t K;
+  std::int64_t label;  // the class whose target is 1, all others 0; -1 if they are not
   float factor;     // weight / images in the batch
 };
 
 // Fills row.exps; returns the highest score.
 float exponentials(const Row& row) {
   float most = row.scores[0];
+#pragma omp simd reduction(max : most)
   for (std::int64_t k = 1; k < row.K; ++k) most = std::max(most, row.scores[k]);
   for (std::int64_t k = 0; k < row.K; ++k) row.exps[k] = row.scores[k] - most;
   row.kernels.activate(Activation::exponential, 0.0f, row.exps, row.exps, row.K);
@@ -32,13 +35,19 @@ float exponentials(const Row& row) {
 
 double softmax_cross_entropy(const Row& row) {
   const float most = exponentials(row);
-  double sum = 0, mass = 0, dot = 0;
-  for (std::int64_t k = 0; k < row.K; ++k) {
-    sum += row.exps[k];
-    mass += row.targets[k];
-    // A class without probability adds nothing, however far its logit is: 0 * infinity is 0 here.
-    if (row.targets[k] != 0.0f)
-      dot += row.targets[k] * (static_cast<double>(row.scores[k]) - most);
+  double sum = 0, mass = 1, dot = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t k = 0; k < row.K; ++k) sum += row.exps[k];
+  if (row.label >= 0) {
+    dot = static_cast<double>(row.scores[row.label]) - most;
+  } else {
+    mass = 0;
+    for (std::int64_t k = 0; k < row.K; ++k) {
+      mass += row.targets[k];
+      // A class without probability adds nothing, however far its logit is: 0 * infinity is 0 here.
+      if (row.targets[k] != 0.0f)
+        dot += row.targets[k] * (static_cast<double>(row.scores[k]) - most);
+    }
   }
   if (row.gradient != nullptr) {
     const float scale = static_cast<float>(mass / sum);
@@ -126,18 +135,26 @@ void Loss::run(const Step& step, const Labels& labels, bool differentiate, int t
       __builtin_prefetch(labels.classes + labels.order[n + kAhead]);
     const float* scores = scores_.data + n * scores_.stride;
     float* target = target_ + n * K;
-    for (std::int64_t k = 0; k < K; ++k)
-      target[k] = labels.classes != nullptr ? (labels.classes[at] == k ? 1.0f : 0.0f)
-                                            : labels.targets[at * K + k];
-    const std::int64_t label = std::max_element(target, target + K) - target;
-    std::int64_t above = 0, guess = 0;
-    double right = 0;
-    for (std::int64_t k = 0; k < K; ++k) {
-      if (scores[k] > scores[guess]) guess = k;
-      if (scores[k] > scores[label]) ++above;
-      if ((scores[k] > options_.threshold) == (target[k] > 0.5f)) right += 1;
+    std::int64_t label;
+    if (labels.classes != nullptr) {
+      label = labels.classes[at];
+      std::memset(target, 0, static_cast<std::size_t>(K) * sizeof(float));
+      target[label] = 1.0f;
+    } else {
+      std::memcpy(target, labels.targets + at * K, static_cast<std::size_t>(K) * sizeof(float));
+      label = std::max_element(target, target + K) - target;
     }
-    totals.correct += guess == label;
+    // Without branches: which class wins is what a processor cannot foresee.
+    const float own_score = scores[label];
+    int above = 0, right = 0;
+    bool tied_before = false;
+#pragma omp simd reduction(+ : above, right)
+    for (std::int64_t k = 0; k < K; ++k) {
+      above += scores[k] > own_score;
+      right += (scores[k] > options_.threshold) == (target[k] > 0.5f);
+    }
+    for (std::int64_t k = 0; k < label; ++k) tied_before |= scores[k] == own_score;
+    totals.correct += above == 0 && !tied_before;
     totals.binary += right / static_cast<double>(K);
     for (std::size_t i = 0; i < options_.top_k.size(); ++i)
       totals.top_k[i] += above < options_.top_k[i];
@@ -152,6 +169,7 @@ void Loss::run(const Step& step, const Labels& labels, bool differentiate, int t
     const float weight = labels.weights != nullptr ? labels.weights[at] : 1.0f;
     const Row row{step.kernels, scores, exps_ + n * K, target,
                   differentiate ? scores_.grad + n * scores_.stride : nullptr, K,
+                  labels.classes != nullptr && smoothing <= 0.0f ? label : -1,
                   weight / static_cast<float>(step.n)};
     double loss = 0;
     switch (options_.kind) {

@@ -61,7 +61,7 @@ Plan& Network::plan_for(int batch, bool training) {
   int threads = pool_.threads();
   if (chooses_threads_) threads = threads_worth(graph_, batch, threads, training);
   plan = std::make_unique<Plan>(graph_, batch, threads, training, loss_at_,
-                                loss_at_ < 0 ? nullptr : &loss_, augment_, isa_.bf16, guards_);
+                                loss_at_ < 0 ? nullptr : &loss_, augment_, isa_, guards_);
   return *plan;
 }
 
@@ -110,7 +110,7 @@ Totals Network::train(const Run& run, const Training& training, const Progress& 
                     step_key(training.seed, iteration)};
     const std::int64_t* order = run.labels.order + first;
     const Labels labels{run.labels.classes, run.labels.targets, run.labels.weights, order};
-    plan.gather(step, run.images, order, thread);
+    plan.gather(step, run.images, order, run.count - first, thread);
     plan.fwd(step, thread);
     plan.loss(step, labels, true, thread, totals_[static_cast<std::size_t>(thread)]);
     plan.bwd(step, thread);
@@ -164,7 +164,7 @@ Totals Network::evaluate(const Run& run, const Progress& progress) {
     const Step step{kernels_, plan.barrier(), nullptr, plan.threads(), n, false, 0};
     const std::int64_t* order = run.labels.order + first;
     const Labels labels{run.labels.classes, run.labels.targets, run.labels.weights, order};
-    plan.gather(step, run.images, order, thread);
+    plan.gather(step, run.images, order, run.count - first, thread);
     plan.fwd(step, thread);
     plan.loss(step, labels, false, thread, totals_[static_cast<std::size_t>(thread)]);
   });
@@ -180,7 +180,7 @@ void Network::predict(const Run& run, int tensor, float* out, const Progress& pr
   const Tensor& y = plan.tensor(tensor);
   for_each_batch(run, plan, progress, [&](int thread, std::int64_t first, int n, std::int64_t) {
     const Step step{kernels_, plan.barrier(), nullptr, plan.threads(), n, false, 0};
-    plan.gather(step, run.images, run.labels.order + first, thread);
+    plan.gather(step, run.images, run.labels.order + first, run.count - first, thread);
     plan.fwd(step, thread);
     const Range images = share_of(n, thread, step.threads);
     for (std::int64_t i = images.begin; i < images.end; ++i)
@@ -197,7 +197,7 @@ Totals Network::gradients(const Run& run, std::uint64_t seed) {
     update.fused = false;
     const Step step{kernels_, plan.barrier(), &update, plan.threads(), n, true,
                     step_key(seed, 0)};
-    plan.gather(step, run.images, run.labels.order, thread);
+    plan.gather(step, run.images, run.labels.order, run.count, thread);
     plan.fwd(step, thread);
     plan.loss(step, run.labels, true, thread, totals_[static_cast<std::size_t>(thread)]);
     plan.bwd(step, thread);

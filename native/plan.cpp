@@ -26,7 +26,7 @@ void append(std::vector<Chain>& chains, std::vector<Sweep> sweeps, std::size_t l
   }
 }
 
-constexpr std::int64_t kAhead = 2;  // images, fetched into the cache before their turn
+constexpr std::int64_t kAhead = 8;  // images, fetched into the cache before their turn
 
 // Operations in a step for which one more thread pays: some 20 microseconds of them.
 constexpr std::int64_t kOperationsPerThread = 2'000'000;
@@ -52,9 +52,9 @@ int threads_worth(const Graph& graph, int N, int most, bool training) {
 }
 
 Plan::Plan(Graph& graph, int N, int threads, bool training, int loss_at, const LossOptions* loss,
-           const Augment& augment, const Bf16Kernels& bf16, bool guards)
+           const Augment& augment, const Isa& isa, bool guards)
     : graph_(graph), N_(N), threads_(threads), barrier_(threads_), training_(training),
-      augment_(augment), bf16_(bf16), arena_(guards) {
+      augment_(augment), isa_(isa), arena_(guards) {
   const std::size_t count = static_cast<std::size_t>(graph.last()) + 1;
   used_.assign(count, training ? 0 : 1);
   differentiable_.assign(count, 0);
@@ -180,15 +180,15 @@ void Plan::build(const Node& node) {
     case Op::dense:
       if (node.bf16)
         layer = std::make_unique<DenseBf16>(x, y, *param(0), param(1), node.activation, N_,
-                                            threads_, training_, bf16_, arena_);
+                                            threads_, training_, isa_.bf16, arena_);
       else
         layer = std::make_unique<Dense>(x, y, *param(0), param(1), node.activation, N_, threads_,
-                                        training_, arena_);
+                                        training_, isa_.kernels.tile_rows, arena_);
       break;
     case Op::conv2d:
       if (node.bf16)
         layer = std::make_unique<Conv2DBf16>(x, y, node.conv, *param(0), param(1), node.activation,
-                                             threads_, training_, bf16_, arena_);
+                                             threads_, training_, isa_.bf16, arena_);
       else
         layer = std::make_unique<Conv2D>(x, y, node.conv, *param(0), param(1), node.activation,
                                          threads_, training_, arena_);
@@ -221,15 +221,19 @@ void Plan::build(const Node& node) {
                 {std::string(kOpNames[static_cast<int>(node.op)]) + " " + name, 0, 0});
 }
 
-void Plan::gather(const Step& step, const Images& images, const std::int64_t* order, int thread) {
+void Plan::gather(const Step& step, const Images& images, const std::int64_t* order,
+                  std::int64_t left, int thread) {
   const Tensor& x = *tensors_[0];
   const Range range = share_of(step.n, thread, step.threads);
   const bool warps = augment_.enabled && step.training;
   for (std::int64_t n = range.begin; n < range.end; ++n) {
     const std::int64_t from = (order != nullptr ? order[n] : n) * x.features;
-    if (images.bytes != nullptr && order != nullptr && n + kAhead < range.end)
+    // After this batch's images come the next one's.
+    std::int64_t ahead = n + kAhead;
+    if (ahead >= range.end) ahead += step.n + range.begin - range.end;
+    if (images.bytes != nullptr && order != nullptr && ahead < left)
       for (std::int64_t i = 0; i < x.features; i += 64)
-        __builtin_prefetch(images.bytes + order[n + kAhead] * x.features + i);
+        __builtin_prefetch(images.bytes + order[ahead] * x.features + i);
     float* to = x.data + n * x.stride;
     if (warps && images.bytes != nullptr)
       warp(augment_, images.bytes + from, to, x.H, x.W, x.C, step.key,

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "bf16.h"
+#include "dispatch.h"
 #include "graph.h"
 #include "losses.h"
 
@@ -37,7 +37,7 @@ class Plan {
   // With `training`, only what leads to tensor `loss_at` runs, and gradients have room. `loss` may
   // be null in a plan for inference.
   Plan(Graph& graph, int N, int threads, bool training, int loss_at, const LossOptions* loss,
-       const Augment& augment, const Bf16Kernels& bf16, bool guards);
+       const Augment& augment, const Isa& isa, bool guards);
 
   int capacity() const { return N_; }
   int threads() const { return threads_; }
@@ -49,7 +49,9 @@ class Plan {
 
   // Each is called by all threads; all end with a barrier.
   // Brings image order[i] (or i, if order is null) to place i, converting and warping on the way.
-  void gather(const Step& step, const Images& images, const std::int64_t* order, int thread);
+  // `left` images are to come, this batch's included: the next ones are fetched into the cache.
+  void gather(const Step& step, const Images& images, const std::int64_t* order, std::int64_t left,
+              int thread);
   void fwd(const Step& step, int thread);
   void bwd(const Step& step, int thread);
   void loss(const Step& step, const Labels& labels, bool differentiate, int thread, Totals& totals);
@@ -68,7 +70,7 @@ class Plan {
   Barrier barrier_;
   bool training_;
   Augment augment_;
-  const Bf16Kernels& bf16_;
+  const Isa& isa_;
   Arena arena_;
   std::vector<char> used_, differentiable_;  // per tensor
   std::vector<int> consumers_;               // per tensor
