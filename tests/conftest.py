@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -18,6 +19,11 @@ from penmark.engine.backend import prefer_installed_backend
 prefer_installed_backend()
 
 REAL_DATA = os.environ.get("PENMARK_DATA")
+
+
+def pytest_unconfigure() -> None:
+    for home in ("KERAS_HOME", "PENMARK_CACHE"):
+        shutil.rmtree(os.environ[home], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

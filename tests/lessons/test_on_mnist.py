@@ -12,7 +12,7 @@ import pytest
 from tests.lessons.test_notebooks import Run, check_session
 
 # Those whose text depends most on what MNIST shows; the others take minutes and show the same.
-LESSONS = ("03-from-scores-to-probabilities", "05-hidden-layers", "07-is-it-any-good")
+LESSONS = ("03-from-scores-to-probabilities", "05-hidden-layers")
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
