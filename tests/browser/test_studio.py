@@ -104,6 +104,48 @@ def test_strokes_are_read_while_they_are_drawn_and_can_be_undone_and_cleared(ope
     expect(page).to_have_url(re.compile(r"/$"))
 
 
+def test_boxes_lie_on_their_digits_though_only_the_ink_is_sent(opened):
+    page = opened("/")
+    sent = []
+    page.on("request", lambda request: "/api/read" in request.url and sent.append(request))
+    draw(page, [*SEVEN, [(400, 60), (395, 240)]])
+    expect(page.locator(".boxes .box")).to_have_count(2, timeout=PATIENCE_MS)
+    surface = page.locator(".surface").bounding_box()
+    for box, (left, top, right, bottom) in zip(
+        page.locator(".boxes .box").all(), [(190, 60, 290, 240), (395, 60, 400, 240)], strict=True
+    ):
+        found = box.bounding_box()
+        scale = surface["width"] / 480
+        assert found["x"] == pytest.approx(surface["x"] + scale * (left - 8), abs=5 * scale)
+        assert found["y"] == pytest.approx(surface["y"] + scale * (top - 8), abs=5 * scale)
+        assert found["width"] == pytest.approx(scale * (right - left + 16), abs=8 * scale)
+        assert found["height"] == pytest.approx(scale * (bottom - top + 16), abs=8 * scale)
+    for request in sent:
+        assert len(request.post_data_buffer) < 480 * 300 / 2
+
+
+def test_one_question_at_a_time_is_under_way_and_the_last_one_is_answered(opened):
+    page = opened("/")
+    page.evaluate("""() => {
+        const original = window.fetch;
+        window.questions = { now: 0, most: 0, all: 0 };
+        window.fetch = async (...given) => {
+            if (!String(given[0]).includes("/api/read")) return original(...given);
+            questions.now += 1;
+            questions.all += 1;
+            questions.most = Math.max(questions.most, questions.now);
+            await new Promise((resolve) => setTimeout(resolve, 80));
+            try { return await original(...given); } finally { questions.now -= 1; }
+        };
+    }""")
+    draw(page, FOUR)
+    verdict(page, "4")
+    expect(page.locator(".answer")).to_have_attribute("aria-busy", "false", timeout=PATIENCE_MS)
+    questions = page.evaluate("questions")
+    assert questions["most"] == 1
+    assert questions["all"] >= 2
+
+
 def test_the_address_holds_the_drawing(opened):
     page = opened("/")
     draw(page, FOUR)
@@ -155,6 +197,16 @@ def test_a_picture_with_several_digits_gets_boxes_and_a_row_of_text(opened):
     expect(page.locator(".row-text button")).to_have_text(["7", "4", "2"])
     page.locator(".boxes .box").first.click()
     expect(page.locator(".bars tr.best th")).to_have_text("7")
+
+
+def test_a_picture_that_cannot_be_shown_is_no_broken_image(opened):
+    page = opened("/")
+    file = {"name": "page.png", "mimeType": "image/png", "buffer": b"no picture"}
+    page.get_by_label("Choose a picture").set_input_files(file)
+    expect(page.get_by_role("alert")).to_contain_text("no image", timeout=PATIENCE_MS)
+    expect(page.locator(".unshown")).to_contain_text("page.png")
+    expect(page.locator(".paper img")).to_have_count(0)
+    page.complaints = [line for line in page.complaints if "400" not in line]
 
 
 GIVE = """([kind, base64]) => {
@@ -242,6 +294,21 @@ def test_a_cell_of_the_confusion_matrix_leads_to_its_images(opened):
     page.locator(".gallery a").first.click()
     expect(page.locator("h1")).to_have_text("Look inside")
     expect(page.locator(".mosaic canvas")).to_be_visible(timeout=PATIENCE_MS)
+
+
+def test_arrow_keys_walk_the_confusion_matrix_and_tab_leaves_it(opened):
+    page = opened("/mistakes?run=first")
+    page.locator(".confusion [tabindex='0']").focus()
+    expect(page.locator(".confusion [tabindex='0']")).to_have_count(1)
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight", "ArrowUp"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("button", name=re.compile("^1 read as 1"))).to_be_focused()
+    page.keyboard.press("End")
+    expect(page.get_by_role("button", name=re.compile("^1 read as 9"))).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("true=1&predicted=9"))
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="All mistakes")).to_be_focused()
 
 
 def test_data_are_browsed_by_class(opened, digits):

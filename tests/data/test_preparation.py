@@ -128,6 +128,13 @@ def test_scaling_weights_known_by_hand():
     np.testing.assert_array_equal(scaling_weights(20, 20, 20)[1:-1], np.eye(20))
 
 
+def test_scaling_weights_are_shared_and_cannot_be_changed():
+    weights = scaling_weights(7, 9, 20)
+    assert scaling_weights(7, 9, 20) is weights
+    with pytest.raises(ValueError, match="read-only"):
+        weights[0, 0] = 1
+
+
 def test_many_are_prepared_as_one():
     inks = [disk(side, side // 2 - 1) for side in (12, 40, 77)]
     many = prepare_digits(inks)

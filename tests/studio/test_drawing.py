@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 from penmark.data.preparation import prepare_digit
 from penmark.engine.native_model import NativeModel
 from penmark.studio.inspection import patches
+from penmark.studio.models import LoadedModel
 
 SEVEN = [(190, 60), (290, 60), (225, 240)]
 PEN_DIGITS = {
@@ -62,6 +63,39 @@ def test_a_row_is_read_from_left_to_right_wherever_it_stands(client):
     answer = read(client, drawn(SEVEN, ONE)).json()
     assert answer["text"].replace(" ", "") == "71"
     assert answer["digits"][0]["box"][0] < answer["digits"][1]["box"][0]
+
+
+def test_the_part_that_holds_the_ink_says_the_same_as_the_whole_page(client):
+    ink = drawn(SEVEN, ONE, [(40, 150), (90, 170)])
+    left, top, right, bottom = 20, 40, 420, 260
+    assert ink.sum(dtype=int) == ink[top:bottom, left:right].sum(dtype=int)
+    whole, part = read(client, ink).json(), read(client, ink[top:bottom, left:right]).json()
+    assert part["text"] == whole["text"]
+    for own, other in zip(part["digits"], whole["digits"], strict=True):
+        x, y, width, height = own["box"]
+        assert other == own | {"box": [left + x, top + y, width, height]}
+
+
+def test_what_was_read_a_moment_ago_is_remembered_exactly_and_not_for_ever(client, monkeypatch):
+    model = client.app.state.context.models.load("reader")
+    images = np.random.default_rng(0).integers(0, 255, (9, 28, 28), dtype=np.uint8)
+    computed = []
+    probabilities = LoadedModel.probabilities
+
+    def counted(self, images):
+        computed.append(len(images))
+        return probabilities(self, images)
+
+    monkeypatch.setattr(LoadedModel, "probabilities", counted)
+    monkeypatch.setattr("penmark.studio.models._RECENT", 6)
+    first = model.recalled_probabilities(images[:5])
+    mixed = model.recalled_probabilities(images[[7, 0, 3, 8]])
+    np.testing.assert_array_equal(first, probabilities(model, images[:5]))
+    np.testing.assert_array_equal(mixed, probabilities(model, images[[7, 0, 3, 8]]))
+    assert computed == [5, 2]
+    assert len(model.recent) == 6
+    model.recalled_probabilities(images[1:2])  # the oldest, forgotten
+    assert computed == [5, 2, 1]
 
 
 def test_a_scribble_is_no_row_of_digits(client):

@@ -10,6 +10,7 @@ aspect kept in a box of 20×20, anti-aliased, its center of mass in the middle o
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -97,11 +98,13 @@ def _shrunk(digit: UInt8Array, box: int) -> NDArray[np.float64]:
     return rows @ digit.astype(np.float64) @ columns.T
 
 
+@functools.lru_cache(maxsize=64)
 def scaling_weights(given: int, longest: int, box: int) -> NDArray[np.float64]:
     """How much each given pixel of an axis counts in each scaled one.
 
     A triangle as wide as two scaled pixels, or two given ones where the image is enlarged; the
-    middle of the axis stays its middle, and outside is paper.
+    middle of the axis stays its middle, and outside is paper. The last few are kept: pieces of the
+    same writing, and the same writing a stroke later, have many sides in common.
 
     Args:
         given: pixels along the axis.
@@ -109,7 +112,7 @@ def scaling_weights(given: int, longest: int, box: int) -> NDArray[np.float64]:
         box: pixels wanted along the longer axis.
 
     Returns:
-        float64, shape (ceil(given * box / longest) + 2, given): one more at each end.
+        float64, shape (ceil(given * box / longest) + 2, given): one more at each end. Read-only.
     """
     wanted = -(-given * box // longest) + 2
     step = longest / box  # given pixels for each scaled one
@@ -120,6 +123,7 @@ def scaling_weights(given: int, longest: int, box: int) -> NDArray[np.float64]:
     positions = np.arange(-margin, given + margin) + 0.5
     weights = np.maximum(1 - np.abs(positions[None, :] - centers[:, None]) / reach, 0)
     weights /= weights.sum(axis=1, keepdims=True)
+    weights.flags.writeable = False
     return weights[:, margin : margin + given]
 
 

@@ -48,14 +48,15 @@ class Ink:
         darkness: float32, how much darker than the paper, 0 to 1.
         least: the least darkness that stands out of the noise.
         edges: float32, of a smaller size: how steeply the ground itself changes, as the share of
-            its brightness lost within a pixel or two. At the edge of a sheet it does.
+            its brightness lost within a pixel or two. At the edge of a sheet it does. None for
+            ink that never was on a ground, as what is drawn on a screen.
     """
 
     amount: UInt8Array
     mask: NDArray[np.bool_]
     darkness: FloatArray
     least: float
-    edges: FloatArray
+    edges: FloatArray | None
 
 
 def find_ink(pixels: UInt8Array, *, light: bool) -> Ink:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import statistics
 
 import numpy as np
 
@@ -54,14 +55,15 @@ def find_lines(marks: list[Mark]) -> list[Line]:
         if groups:
             last = groups[-1]
             levels = [m.center[1] - slope * m.center[0] for m in last]
-            usual = float(np.median([m.height for m in last]))
+            usual = statistics.median(m.height for m in last)
             if level - float(np.mean(levels)) < 0.6 * max(usual, 0.7 * mark.height):
                 last.append(mark)
                 continue
         groups.append([mark])
     lines = [_fitted(group, slope) for group in groups]
-    for _ in range(2):
-        lines = _reassigned(large, lines, slope)
+    if len(lines) > 1:
+        for _ in range(2):
+            lines = _reassigned(large, lines, slope)
     _join_small([mark for mark in marks if not any(mark is m for m in large)], lines)
     for line in lines:
         line.marks.sort(key=lambda mark: mark.center[0])
@@ -90,7 +92,7 @@ def _fitted(group: list[Mark], slope: float) -> Line:
     """A line through the middles of a group; its own slope where it has enough marks for one."""
     xs = np.array([mark.center[0] for mark in group])
     ys = np.array([mark.center[1] for mark in group])
-    height = float(np.median([mark.height for mark in group]))
+    height = float(statistics.median(mark.height for mark in group))
     if len(group) >= 4 and float(np.ptp(xs)) > 4 * height:
         i, j = np.triu_indices(len(xs), 1)
         apart = np.abs(xs[i] - xs[j]) > height

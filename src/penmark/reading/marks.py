@@ -11,6 +11,7 @@ from scipy import ndimage
 from penmark.reading.ink import Ink
 
 UInt8Array = NDArray[np.uint8]
+FloatArray = NDArray[np.float32]
 
 _EIGHT = np.ones((3, 3), bool)
 # No picture holds more digits; what has more pieces is noise, and the largest are kept.
@@ -111,34 +112,63 @@ def _mark(ink: Ink, labels: NDArray[np.int32], number: int, box: tuple[slice, sl
     around = slice(top, box[0].stop + rim), slice(left, box[1].stop + rim)
     crop = labels[around]
     own = crop == number
-    area = int(own.sum())
-    grown = ndimage.binary_dilation(own, _EIGHT, iterations=rim) & (own | (crop == 0))
-    amount = np.where(grown, ink.amount[around], 0).astype(np.uint8)
-    inner = ndimage.binary_erosion(own, border_value=0)
+    area = int(np.count_nonzero(own))
+    grown = _widened(_widened(own, rim).T, rim).T & (own | (crop == 0))
+    amount = ink.amount[around] * grown
+    outline = own & ~_inner(own)
     values = ink.darkness[around]
     darkness = float(values[own].mean())
-    outline = own & ~inner
-    if min(values.shape) > 1:
-        down_slope, across_slope = (np.gradient(values, axis=axis)[outline] for axis in (0, 1))
-        rising = np.hypot(down_slope, across_slope)
-        sharpness = float(np.median(rising)) / max(darkness, 1e-6)
+    if ink.edges is None:
+        edge, sharpness = 0.0, 1.0
     else:
-        sharpness = 1.0
-    own_rows, own_columns = np.nonzero(own)
-    step = max(1, area // 200)
-    down, across = (a / b for a, b in zip(ink.edges.shape, ink.mask.shape, strict=True))
-    edge = np.median(
-        ink.edges[
-            ((own_rows[::step] + top) * down).astype(int),
-            ((own_columns[::step] + left) * across).astype(int),
-        ]
-    )
+        edge = _median_edge(ink.edges, ink.mask.shape, own, (top, left))
+        sharpness = _sharpness(values, outline, darkness)
     rows = np.flatnonzero(amount.any(axis=1))
     columns = np.flatnonzero(amount.any(axis=0))
     trimmed = amount[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    stroke = 2 * area / max(1, int(outline.sum()))
+    stroke = 2 * area / max(1, int(np.count_nonzero(outline)))
     x, y = left + int(columns[0]), top + int(rows[0])
-    return Mark(x, y, trimmed, area, stroke, darkness, float(edge), sharpness)
+    return Mark(x, y, trimmed, area, stroke, darkness, edge, sharpness)
+
+
+def _widened(own: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
+    """Where there is ink within `reach` columns of the same row."""
+    wide = own.copy()
+    for away in range(1, reach + 1):
+        wide[:, away:] |= own[:, :-away]
+        wide[:, :-away] |= own[:, away:]
+    return wide
+
+
+def _inner(own: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where there is ink to all four sides too."""
+    inner = np.zeros_like(own)
+    inner[1:-1, 1:-1] = (
+        own[1:-1, 1:-1] & own[:-2, 1:-1] & own[2:, 1:-1] & own[1:-1, :-2] & own[1:-1, 2:]
+    )
+    return inner
+
+
+def _sharpness(values: FloatArray, outline: NDArray[np.bool_], darkness: float) -> float:
+    """The share of its darkness that a mark's outline gains within a pixel."""
+    if min(values.shape) <= 1:
+        return 1.0
+    down_slope, across_slope = (np.gradient(values, axis=axis)[outline] for axis in (0, 1))
+    return float(np.median(np.hypot(down_slope, across_slope))) / max(darkness, 1e-6)
+
+
+def _median_edge(
+    edges: FloatArray, shape: tuple[int, ...], own: NDArray[np.bool_], start: tuple[int, int]
+) -> float:
+    """How steeply the ground changes under most of a mark that begins at `start` of a picture."""
+    rows, columns = np.nonzero(own)
+    step = max(1, len(rows) // 200)
+    down, across = (a / b for a, b in zip(edges.shape, shape, strict=True))
+    under = edges[
+        ((rows[::step] + start[0]) * down).astype(int),
+        ((columns[::step] + start[1]) * across).astype(int),
+    ]
+    return float(np.median(under))
 
 
 def digit_marks(marks: list[Mark], shape: tuple[int, int]) -> list[Mark]:

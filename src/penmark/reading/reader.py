@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
@@ -174,7 +175,7 @@ def _gap(one: Box, other: Box) -> int:
 
 
 def _usual_height(boxes: Sequence[Box]) -> float:
-    return float(np.median([box[3] for box in boxes])) if boxes else 0.0
+    return float(statistics.median(box[3] for box in boxes)) if boxes else 0.0
 
 
 def _weight(rows: list[list[Digit]]) -> float:

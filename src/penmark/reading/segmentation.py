@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,8 @@ _MOST_TOGETHER = 5  # pieces that make one digit
 _WIDEST_DIGIT = 1.35
 _WIDEST_GAP = 0.28
 _NARROW = 1.0
+# What a step aside adds to the cost of a cutting path: as much as one twentieth of a pixel of ink.
+_STEP_ASIDE = 0.05
 # What one more digit must bring, in probability for one line height of ink.
 _PRICE_OF_A_CUT = 0.12
 # Writing that runs up or down more than this is turned level before it is read.
@@ -201,25 +203,27 @@ def _paths(mark: Mark, height: float) -> list[NDArray[np.int64]]:
         return []
     shrink = max(1, mark.height // 48)
     cost = _pooled((mark.ink / 255).astype(np.float32), shrink)
-    found: list[tuple[float, NDArray[np.int64]]] = []
+    reach = 0.22 * size
+    windows: list[tuple[int, int]] = []
     for center in np.linspace(margin, mark.width - margin, count):
-        reach = 0.22 * size
         low = max(0, int((center - reach) / shrink))
         high = min(cost.shape[1], int((center + reach) / shrink) + 1)
-        if high - low < 2:
-            continue
-        total, path = _least_path(cost[:, low:high])
-        rows = np.minimum(np.arange(mark.height) // shrink, len(path) - 1)
-        found.append((total * shrink, (path[rows] + low) * shrink))
+        if high - low >= 2:
+            windows.append((low, high))
+    if not windows:
+        return []
+    totals, paths = _least_paths(cost, windows)
+    rows = np.minimum(np.arange(mark.height) // shrink, len(cost) - 1)
+    totals, paths = totals * shrink, paths[:, rows] * shrink
     # A path may cross two strokes, not more; among near ones the cheapest stays.
-    found = [entry for entry in found if entry[0] <= 3.2 * max(mark.stroke, 1.5) + 2]
-    found.sort(key=lambda entry: entry[0])
+    most = 3.2 * max(mark.stroke, 1.5) + 2
     kept: list[NDArray[np.int64]] = []
-    for _, path in found:
-        if all(float(np.abs(path - other).mean()) > 0.1 * size for other in kept):
-            kept.append(path)
-        if len(kept) == _MOST_PIECES - 1:
+    for number in np.argsort(totals, kind="stable"):
+        if totals[number] > most or len(kept) == _MOST_PIECES - 1:
             break
+        path = paths[number]
+        if not kept or float(np.abs(np.array(kept) - path).mean(axis=1).min()) > 0.1 * size:
+            kept.append(path)
     kept.sort(key=lambda path: float(path.mean()))
     # Paths that cross each other are put in order row by row.
     return list(np.sort(np.array(kept), axis=0)) if kept else []
@@ -236,31 +240,52 @@ def _pooled(values: FloatArray, size: int) -> FloatArray:
     return pooled
 
 
-def _least_path(cost: FloatArray) -> tuple[float, NDArray[np.int64]]:
-    """The path from the top row to the bottom row that meets least ink; moves aside cost a bit."""
-    rows, columns = cost.shape
+def _least_paths(
+    cost: FloatArray, windows: Sequence[tuple[int, int]]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """For each window of columns the path from top to bottom that meets least ink.
+
+    A step straight down costs nothing of its own, a step aside a bit. All windows are searched at
+    once, row by row.
+
+    Args:
+        cost: float32, shape (rows, columns).
+        windows: (first column, column after the last) of each, at least one.
+
+    Returns:
+        The cost of each path, float64 (windows,), and its column in each row, int64
+        (windows, rows).
+    """
+    rows, count = len(cost), len(windows)
+    lows, sizes = np.array([(low, high - low) for low, high in windows]).T[:, :, None]
+    columns = np.arange(int(sizes.max()))
+    inside = columns < sizes
+    steps = np.where(inside, cost[:, np.minimum(lows + columns, cost.shape[1] - 1)], np.inf)
     # A column beyond either side that no path takes.
-    total = np.full(columns + 2, np.inf)
-    total[1:-1] = cost[0]
-    choices = np.empty((3, columns))
-    best = np.zeros((rows, columns), np.int64)
+    total = np.full((rows, count, len(columns) + 2), np.inf)
+    total[0, :, 1:-1] = steps[0]
+    reached = np.empty((count, len(columns)))
     for row in range(1, rows):
-        choices[0] = total[1:-1]
-        np.add(total[:-2], 0.05, out=choices[1])
-        np.add(total[2:], 0.05, out=choices[2])
-        np.argmin(choices, axis=0, out=best[row])
-        np.add(choices.min(axis=0), cost[row], out=total[1:-1])
-    total = total[1:-1]
-    moves = np.array([0, -1, 1])[best]
+        above = total[row - 1]
+        np.minimum(above[:, :-2], above[:, 2:], out=reached)
+        reached += _STEP_ASIDE
+        np.minimum(reached, above[:, 1:-1], out=reached)
+        np.add(reached, steps[row], out=total[row, :, 1:-1])
+    from_left, from_right = total[:-1, :, :-2] + _STEP_ASIDE, total[:-1, :, 2:] + _STEP_ASIDE
+    straight = total[:-1, :, 1:-1] <= np.minimum(from_left, from_right)
+    moves = np.where(straight, 0, np.where(from_left <= from_right, -1, 1))
+    last = total[-1, :, 1:-1]
     # From the middle out, so that a free way is taken where it lies nearest to the middle.
-    offset = np.abs(np.arange(columns) - (columns - 1) / 2) * 1e-6
-    column = int((total + offset).argmin())
-    least = float(total[column])
-    path = np.zeros(rows, np.int64)
-    for row in range(rows - 1, -1, -1):
-        path[row] = column
-        column += int(moves[row, column])
-    return least, path
+    ends = (last + np.abs(columns - (sizes - 1) / 2) * 1e-6).argmin(axis=1)
+    paths = np.empty((count, rows), np.int64)
+    for number, window_moves in enumerate(moves[::-1].transpose(1, 0, 2).tolist()):
+        column = int(ends[number])
+        path = [column]
+        for row_moves in window_moves:
+            column += row_moves[column]
+            path.append(column)
+        paths[number] = path[::-1]
+    return last[np.arange(count), ends], paths + lows
 
 
 def _runs(pieces: list[_Piece], height: float) -> list[tuple[int, int]]:

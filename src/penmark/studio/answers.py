@@ -45,7 +45,8 @@ class _Shared(Classifier):
     def __call__(self, prepared: NDArray[np.uint8]) -> NDArray[np.float32]:
         if len(prepared) == 0:
             return np.zeros((0, 10), np.float32)
-        return self._model.probabilities(prepared.reshape(len(prepared), *self._input_shape))
+        images = prepared.reshape(len(prepared), *self._input_shape)
+        return self._model.recalled_probabilities(images)
 
 
 def read_drawing(model: LoadedModel, ink: UInt8Array) -> Answer:
@@ -129,7 +130,7 @@ def _exact(ink: UInt8Array) -> Ink:
         mask=ink > 127,
         darkness=darkness,
         least=0.5,
-        edges=np.zeros((1, 1), np.float32),
+        edges=None,
     )
 
 

@@ -27,6 +27,8 @@ GIVEN = "given"
 RUN_PREFIX = "run:"
 _KEPT = 4
 _BATCH = 64
+# Images whose probabilities are remembered, about a kilobyte each.
+_RECENT = 1024
 
 
 _READER_FILE = Path(penmark.reading.__file__).parent / WEIGHTS
@@ -52,6 +54,7 @@ class LoadedModel:
         native: the core's copy; None where the core does not cover the model.
         reason: why not; empty where it does.
         lock: held while the core computes: its work space serves one caller at a time.
+        recent: what images of the last drawings gave, the latest last.
     """
 
     entry: ModelEntry
@@ -60,6 +63,9 @@ class LoadedModel:
     native: NativeModel | None
     reason: str
     lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
+    recent: collections.OrderedDict[bytes, NDArray[np.float32]] = dataclasses.field(
+        default_factory=collections.OrderedDict, repr=False
+    )
 
     @property
     def input_shape(self) -> tuple[int, ...] | None:
@@ -81,6 +87,28 @@ class LoadedModel:
                 parts.append(self.native.predict(images[start : start + _BATCH], _BATCH))
         outputs = np.concatenate(parts)
         return np.concatenate([1 - outputs, outputs], axis=1) if outputs.shape[1] == 1 else outputs
+
+    def recalled_probabilities(self, images: UInt8Array) -> NDArray[np.float32]:
+        """`probabilities`, without computing again what was computed a moment ago.
+
+        While somebody draws, nearly half of all digits and pieces of digits are what they were one
+        move of the pen before.
+        """
+        keys = [image.tobytes() for image in images]
+        with self.lock:
+            rows = [self.recent.get(key) for key in keys]
+        unknown = [place for place, row in enumerate(rows) if row is None]
+        if unknown:
+            for place, row in zip(unknown, self.probabilities(images[unknown]), strict=True):
+                rows[place] = row.copy()
+        known = [row for row in rows if row is not None]
+        with self.lock:
+            for key, row in zip(keys, known, strict=True):
+                self.recent[key] = row
+                self.recent.move_to_end(key)
+            while len(self.recent) > _RECENT:
+                self.recent.popitem(last=False)
+        return np.stack(known)
 
     def _keras_probabilities(self, images: UInt8Array) -> NDArray[np.float32]:
         from penmark.engine.model_file import load_model

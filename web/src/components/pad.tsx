@@ -61,7 +61,7 @@ export function Pad({ answer, picture, selected, onSelect }: PadProps) {
       <div class="paper">
         {picture ? (
           <div class="shown-picture">
-            <img src={picture.url} alt={`The picture ${picture.name}`} />
+            <Shown picture={picture} answer={answer} />
             {answer && <Boxes answer={answer} selected={selected} onSelect={onSelect} />}
           </div>
         ) : (
@@ -127,30 +127,41 @@ export function Pad({ answer, picture, selected, onSelect }: PadProps) {
   );
 }
 
+/** The picture; a sheet of its shape where the browser cannot show what the server may read. */
+function Shown({ picture, answer }: { picture: Picture; answer: Answer | null }) {
+  const [failed, setFailed] = useState("");
+  if (failed !== picture.url) {
+    return (
+      <img
+        src={picture.url}
+        alt={`The picture ${picture.name}`}
+        onError={() => setFailed(picture.url)}
+      />
+    );
+  }
+  return (
+    <div
+      class="unshown"
+      style={{ "--ratio": answer ? answer.width / answer.height : WIDTH / HEIGHT }}
+    >
+      <p>This browser cannot show {picture.name}.</p>
+    </div>
+  );
+}
+
 function Surface({ penWidth }: { penWidth: number }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const pointer = useRef<number | null>(null);
   const theme = useThemeVersion();
-  const [, setVersion] = useState(0);
+  const [empty, setEmpty] = useState(drawing.empty);
 
   useEffect(() => {
+    const element = canvas.current;
+    const context = element?.getContext("2d");
+    if (!element || !context) return undefined;
     let drawn = { strokes: 0, points: 0 };
-    const paint = (all: boolean) => {
-      const element = canvas.current;
-      const context = element?.getContext("2d");
-      if (!element || !context) return;
-      const scale = Math.max(1, Math.min(3, (devicePixelRatio * element.clientWidth) / WIDTH));
-      const width = Math.round(WIDTH * scale);
-      const points = drawing.strokes.reduce((sum, stroke) => sum + stroke.points.length, 0);
-      // More points were added to what is there: paint only the new piece.
-      const grown = points >= drawn.points && drawing.strokes.length >= drawn.strokes;
-      if (all || !grown || element.width !== width) {
-        element.width = width;
-        element.height = Math.round(HEIGHT * scale);
-        drawn = { strokes: 0, points: 0 };
-      }
-      context.setTransform(scale, 0, 0, scale, 0, 0);
-      const color = resolvedColor("--ink");
+    let color = "";
+    const paintNew = () => {
       let before = 0;
       for (const stroke of drawing.strokes) {
         const from = Math.max(0, drawn.points - before);
@@ -159,14 +170,26 @@ function Surface({ penWidth }: { penWidth: number }) {
           paintStroke(context, stroke, color, Math.max(0, from - 2));
         }
       }
-      drawn = { strokes: drawing.strokes.length, points };
+      drawn = { strokes: drawing.strokes.length, points: before };
     };
-    paint(true);
-    const resized = new ResizeObserver(() => paint(true));
-    if (canvas.current) resized.observe(canvas.current);
+    const paintAll = () => {
+      const scale = Math.max(1, Math.min(3, (devicePixelRatio * element.clientWidth) / WIDTH));
+      element.width = Math.round(WIDTH * scale);
+      element.height = Math.round(HEIGHT * scale);
+      context.setTransform(scale, 0, 0, scale, 0, 0);
+      color = resolvedColor("--ink");
+      drawn = { strokes: 0, points: 0 };
+      paintNew();
+    };
+    paintAll();
+    const resized = new ResizeObserver(paintAll);
+    resized.observe(element);
     const stop = drawing.listen(() => {
-      paint(false);
-      setVersion((count) => count + 1);
+      const points = drawing.strokes.reduce((sum, stroke) => sum + stroke.points.length, 0);
+      // More points were added to what is there: paint only the new piece.
+      if (points >= drawn.points && drawing.strokes.length >= drawn.strokes) paintNew();
+      else paintAll();
+      setEmpty(drawing.empty);
     });
     return () => {
       resized.disconnect();
@@ -174,14 +197,26 @@ function Surface({ penWidth }: { penWidth: number }) {
     };
   }, [theme]);
 
-  function place(event: PointerEvent): [number, number] {
+  useEffect(() => {
+    const element = canvas.current!;
+    const move = (event: PointerEvent) => {
+      if (event.pointerId !== pointer.current) return;
+      const parts = event.getCoalescedEvents?.() ?? [];
+      drawing.extend(places(parts.length ? parts : [event]), event.timeStamp);
+    };
+    // Where the browser tells of moves as they happen, they do not wait for the next frame.
+    const kind = "onpointerrawupdate" in element ? "pointerrawupdate" : "pointermove";
+    element.addEventListener(kind, move as EventListener);
+    return () => element.removeEventListener(kind, move as EventListener);
+  }, []);
+
+  /** Where events happened in the drawing: x, y, x, y, … */
+  function places(events: PointerEvent[]): number[] {
     const box = canvas.current!.getBoundingClientRect();
-    const x = ((event.clientX - box.left) * WIDTH) / box.width;
-    const y = ((event.clientY - box.top) * HEIGHT) / box.height;
-    return [
-      Math.min(Math.max(Math.round(x), 0), WIDTH),
-      Math.min(Math.max(Math.round(y), 0), HEIGHT),
-    ];
+    return events.flatMap((event) => [
+      within((event.clientX - box.left) * (WIDTH / box.width), WIDTH),
+      within((event.clientY - box.top) * (HEIGHT / box.height), HEIGHT),
+    ]);
   }
 
   return (
@@ -202,14 +237,8 @@ function Surface({ penWidth }: { penWidth: number }) {
           }
           // A light hand with a pressure-sensitive pen draws thinner.
           const pressure = event.pointerType === "pen" && event.pressure ? event.pressure : 0.5;
-          drawing.begin(...place(event), Math.round(penWidth * (0.6 + 0.8 * pressure)), event.timeStamp);
-        }}
-        onPointerMove={(event) => {
-          if (event.pointerId !== pointer.current) return;
-          const events = event.getCoalescedEvents?.() ?? [];
-          for (const part of events.length ? events : [event]) {
-            drawing.extend(...place(part), event.timeStamp);
-          }
+          const [x, y] = places([event]) as [number, number];
+          drawing.begin(x, y, Math.round(penWidth * (0.6 + 0.8 * pressure)), event.timeStamp);
         }}
         onPointerUp={(event) => {
           if (event.pointerId === pointer.current) pointer.current = null;
@@ -218,7 +247,7 @@ function Surface({ penWidth }: { penWidth: number }) {
           if (event.pointerId === pointer.current) pointer.current = null;
         }}
       />
-      {drawing.empty && (
+      {empty && (
         <p class="hint" aria-hidden="true">
           Draw a digit, or a whole row.
           <small>Or drop, paste or choose a picture.</small>
@@ -226,6 +255,10 @@ function Surface({ penWidth }: { penWidth: number }) {
       )}
     </>
   );
+}
+
+function within(value: number, most: number): number {
+  return Math.min(Math.max(Math.round(value), 0), most);
 }
 
 interface BoxesProps {

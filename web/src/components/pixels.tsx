@@ -1,5 +1,5 @@
 // Small arrays of numbers as pictures with visible pixels.
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { AGAINST, FOR } from "../lib/colors";
 
 interface PixelsProps {
@@ -75,7 +75,8 @@ function Pixels({
   children,
 }: PixelsProps & { fill: (data: Uint8ClampedArray) => void }) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  useEffect(() => {
+  // In the frame that shows what belongs to it.
+  useLayoutEffect(() => {
     const context = canvas.current?.getContext("2d");
     if (!context) return;
     const image = context.createImageData(width, height);

@@ -11,6 +11,15 @@ export interface Stroke {
   points: number[];
 }
 
+/** A piece of the drawing: where it lies, and a byte a pixel, 0 for paper and 255 for ink. */
+export interface Part {
+  left: number;
+  top: number;
+  width: number;
+  height: number;
+  bytes: Uint8Array<ArrayBuffer>;
+}
+
 type Listener = () => void;
 
 /** The one drawing that all pages share. */
@@ -44,13 +53,18 @@ export class Drawing {
     this.changed(time);
   }
 
-  extend(x: number, y: number, time: number): void {
+  /** Go on to each of these points: x, y, x, y, … */
+  extend(points: number[], time: number): void {
     const stroke = this.strokes.at(-1);
     if (!stroke) return;
-    const [lastX, lastY] = stroke.points.slice(-2) as [number, number];
-    if (lastX === x && lastY === y) return;
-    stroke.points.push(x, y);
-    this.paintFrom(this.strokes.length - 1, stroke.points.length - 4);
+    const before = stroke.points.length;
+    for (let index = 0; index < points.length; index += 2) {
+      const [x, y] = [points[index]!, points[index + 1]!];
+      const [lastX, lastY] = stroke.points.slice(-2) as [number, number];
+      if (lastX !== x || lastY !== y) stroke.points.push(x, y);
+    }
+    if (stroke.points.length === before) return;
+    this.paintFrom(this.strokes.length - 1, before - 2);
     this.changed(time);
   }
 
@@ -70,12 +84,27 @@ export class Drawing {
     this.changed(performance.now());
   }
 
-  /** A byte a pixel, row by row: 0 is paper, 255 is ink. */
-  pixels(): Uint8Array<ArrayBuffer> {
-    const { data } = this.context.getImageData(0, 0, WIDTH, HEIGHT);
-    const gray = new Uint8Array(WIDTH * HEIGHT);
-    for (let index = 0; index < gray.length; index++) gray[index] = data[4 * index]!;
-    return gray;
+  /** The part that holds all ink: most of a drawing is empty paper. */
+  inked(): Part {
+    let [left, top, right, bottom] = [WIDTH - 1, HEIGHT - 1, 1, 1];
+    for (const { width, points } of this.strokes) {
+      const reach = Math.ceil(width / 2) + 1;
+      for (let index = 0; index < points.length; index += 2) {
+        const [x, y] = [points[index]!, points[index + 1]!];
+        left = Math.min(left, x - reach);
+        top = Math.min(top, y - reach);
+        right = Math.max(right, x + reach);
+        bottom = Math.max(bottom, y + reach);
+      }
+    }
+    left = Math.max(left, 0);
+    top = Math.max(top, 0);
+    const width = Math.min(right, WIDTH) - left;
+    const height = Math.min(bottom, HEIGHT) - top;
+    const { data } = this.context.getImageData(left, top, width, height);
+    const bytes = new Uint8Array(width * height);
+    for (let index = 0; index < bytes.length; index++) bytes[index] = data[4 * index]!;
+    return { left, top, width, height, bytes };
   }
 
   private changed(time: number): void {

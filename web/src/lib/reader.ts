@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { LatestOnly, sendBytes } from "../api/client";
 import type { Answer } from "../api/types";
-import { drawing, fromText, HEIGHT, toText, WIDTH } from "./ink";
+import { drawing, fromText, HEIGHT, toText, WIDTH, type Part } from "./ink";
 import { change, here } from "./router";
 
 export interface Picture {
@@ -23,26 +23,23 @@ export interface ReaderState {
   error: Error | null;
   busy: boolean;
   picture: Picture | null;
-  /** From the pen's last move to the answer on the screen. */
-  latency: number | null;
 }
 
+type Latency = number | null;
+
 class Reader {
-  state: ReaderState = { answer: null, error: null, busy: false, picture: null, latency: null };
+  state: ReaderState = { answer: null, error: null, busy: false, picture: null };
+  /** Milliseconds from the pen's last move to the frame that shows the answer to it. */
+  latency: Latency = null;
   private model: string | null = null;
-  private scheduled = false;
   private saving: ReturnType<typeof setTimeout> | undefined;
   private readonly listeners = new Set<() => void>();
+  private readonly timekeepers = new Set<() => void>();
   private readonly requests = new LatestOnly<Question, Answer>(
     (question) =>
       question.picture
         ? sendBytes("POST", "picture", { model: question.model }, question.picture.blob)
-        : sendBytes(
-            "POST",
-            "read",
-            { model: question.model, width: WIDTH, height: HEIGHT },
-            drawing.pixels(),
-          ),
+        : readPart(question.model, drawing.inked()),
     (answer, question) => this.answered(answer, question),
     (error) => this.tell({ error, answer: null, busy: false }),
   );
@@ -63,6 +60,12 @@ class Reader {
     return () => void this.listeners.delete(listener);
   }
 
+  /** Hear of every new latency, which nobody else has to draw anything anew for. */
+  listenToLatency(listener: () => void): () => void {
+    this.timekeepers.add(listener);
+    return () => void this.timekeepers.delete(listener);
+  }
+
   setModel(model: string | null): void {
     if (model === this.model) return;
     this.model = model;
@@ -78,7 +81,7 @@ class Reader {
 
   clear(): void {
     this.dropPicture();
-    this.tell({ picture: null, answer: null, error: null, latency: null, busy: false });
+    this.tell({ picture: null, answer: null, error: null, busy: false });
     drawing.clear();
   }
 
@@ -96,21 +99,17 @@ class Reader {
   }
 
   private ask(): void {
-    if (!this.model || this.scheduled) return;
-    // Once a frame: the pen reports more often than a screen can show.
-    this.scheduled = true;
-    requestAnimationFrame(() => {
-      this.scheduled = false;
-      const { picture } = this.state;
-      if (!this.model) return;
-      if (!picture && drawing.empty) {
-        this.requests.clear();
-        this.tell({ answer: null, error: null, busy: false, latency: null });
-        return;
-      }
-      if (!this.state.busy) this.tell({ busy: true });
-      this.requests.push({ model: this.model, picture, touched: drawing.touched });
-    });
+    if (!this.model) return;
+    const { picture } = this.state;
+    if (!picture && drawing.empty) {
+      this.requests.clear();
+      this.tell({ answer: null, error: null, busy: false });
+      this.time(null);
+      return;
+    }
+    // At once, not with the next frame: while one question is under way only the newest waits.
+    this.requests.push({ model: this.model, picture, touched: drawing.touched });
+    if (!this.state.busy) this.tell({ busy: true });
   }
 
   private answered(answer: Answer, question: Question): void {
@@ -120,14 +119,33 @@ class Reader {
     const done = question.touched === drawing.touched;
     this.tell({ answer, error: null, busy: !done });
     if (question.picture) return;
-    // The frame after the one in which the new bars are laid out.
-    requestAnimationFrame(() => this.tell({ latency: performance.now() - question.touched }));
+    requestAnimationFrame(() => {
+      // Asked for a measure of the page, the browser lays out this frame, new bars included.
+      document.body.getBoundingClientRect();
+      this.time(performance.now() - question.touched);
+    });
+  }
+
+  private time(latency: Latency): void {
+    this.latency = latency;
+    this.timekeepers.forEach((listener) => listener());
   }
 
   private tell(changes: Partial<ReaderState>): void {
     this.state = { ...this.state, ...changes };
     this.listeners.forEach((listener) => listener());
   }
+}
+
+/** What a part of the drawing says, in places of the whole drawing. */
+async function readPart(model: string, part: Part): Promise<Answer> {
+  const { left, top, width, height, bytes } = part;
+  const answer = await sendBytes<Answer>("POST", "read", { model, width, height }, bytes);
+  const digits = answer.digits.map((digit) => {
+    const [x, y, ...size] = digit.box as [number, number, number, number];
+    return { ...digit, box: [left + x, top + y, ...size] as typeof digit.box };
+  });
+  return { ...answer, digits, width: WIDTH, height: HEIGHT };
 }
 
 export const reader = new Reader();
@@ -137,4 +155,10 @@ export function useReader(model: string | null): ReaderState {
   useEffect(() => reader.listen(() => setState(reader.state)), []);
   useEffect(() => reader.setModel(model), [model]);
   return state;
+}
+
+export function useLatency(): Latency {
+  const [latency, setLatency] = useState(reader.latency);
+  useEffect(() => reader.listenToLatency(() => setLatency(reader.latency)), []);
+  return latency;
 }

@@ -9,7 +9,7 @@ import { Pad } from "../components/pad";
 import { GrayPixels } from "../components/pixels";
 import { useSettled } from "../lib/hooks";
 import { change, usePlace } from "../lib/router";
-import { useReader } from "../lib/reader";
+import { useLatency, useReader } from "../lib/reader";
 import { useStudio } from "../lib/studio";
 import { percent, plural } from "../lib/wording";
 
@@ -52,9 +52,7 @@ export function DrawPage() {
             values={digit?.probabilities ?? null}
             best={digit && digit.label !== "?" ? Number(digit.label) : null}
           />
-          <p class="fine latency" data-latency={state.latency?.toFixed(1) ?? ""}>
-            {state.latency === null ? "" : `Answered ${state.latency.toFixed(0)} ms after the pen`}
-          </p>
+          <Latency />
         </section>
         <section class="card seen" aria-label="What the network saw">
           <Seen digit={digit} />
@@ -62,6 +60,15 @@ export function DrawPage() {
       </div>
       <Spoken answer={state.answer} busy={state.busy} />
     </div>
+  );
+}
+
+function Latency() {
+  const latency = useLatency();
+  return (
+    <p class="fine latency" data-latency={latency?.toFixed(1) ?? ""}>
+      {latency === null ? "" : `Answered ${latency.toFixed(0)} ms after the pen`}
+    </p>
   );
 }
 
@@ -84,7 +91,9 @@ function AnswerView({ answer, digit, selected, waiting }: AnswerViewProps) {
   if (!answer || !answer.digits.length) {
     return (
       <div class="verdict none">
-        <p class="text">{"\u00a0"}</p>
+        <p class="text" aria-hidden="true">
+          –
+        </p>
         <p class="say">
           {waiting ? "Reading…" : answer ? "Nothing like a digit here yet." : "Waiting for your pen."}
         </p>
@@ -148,7 +157,6 @@ function spokenLabel(digit: ReadDigit): string {
 function Seen({ digit }: { digit: ReadDigit | null }) {
   const { params } = usePlace();
   const grid = params.get("grid") === "1";
-  const bytes = digit ? decodeBytes(digit.prepared) : new Uint8Array(784);
   return (
     <>
       <div class="seen-head">
@@ -162,14 +170,18 @@ function Seen({ digit }: { digit: ReadDigit | null }) {
           <span>Grid</span>
         </label>
       </div>
-      <GrayPixels
-        width={28}
-        height={28}
-        bytes={bytes}
-        grid={grid}
-        class="seen-image"
-        label={digit ? "The prepared image, 28 by 28 pixels" : "Nothing yet"}
-      />
+      {digit ? (
+        <GrayPixels
+          width={28}
+          height={28}
+          bytes={decodeBytes(digit.prepared)}
+          grid={grid}
+          class="seen-image"
+          label="The prepared image, 28 by 28 pixels"
+        />
+      ) : (
+        <div class="blank seen-image" />
+      )}
       <p class="fine">
         28×28 pixels: cropped, scaled and centered as in MNIST.{" "}
         {digit && (

@@ -141,7 +141,7 @@ function Inside({ network }: { network: NetworkView }) {
       </div>
       <p class="fine">
         {plural(network.parameters, "parameter")} in {plural(layers.length - 1, "layer")} that
-        compute. Blue is activation, vermilion is below zero; the darker, the stronger.
+        compute. Blue is above zero, vermilion below; the stronger the color, the larger the number.
       </p>
     </>
   );
@@ -441,15 +441,18 @@ function UnitPanel({ network, layer, unit, image, noun }: UnitPanelProps) {
         <p>
           {layer.view === "probabilities"
             ? "Choose a class to see which pixels speak for it and which against."
-            : `Point at a ${noun}, or walk there with the arrow keys, to see its weights and the pixels that drive it.`}
+            : `Point at a ${noun}, tap it, or walk there with the arrow keys, to see its weights and the pixels that drive it.`}
         </p>
       </div>
     );
   }
   const view = fetched.value;
+  const occlusion = view?.occlusion.flat() ?? [];
   const [height, width] = network.input_shape as [number, number];
   const name =
-    layer.view === "probabilities" ? `“${network.class_names[unit]}”` : `${noun} ${unit + 1}`;
+    layer.view === "probabilities"
+      ? `what speaks for “${network.class_names[unit]}”`
+      : `${noun} ${unit + 1}`;
   return (
     <div class="unit-panel" aria-live="polite" aria-busy={fetched.loading}>
       <h3>
@@ -459,25 +462,6 @@ function UnitPanel({ network, layer, unit, image, noun }: UnitPanelProps) {
       {fetched.error && <Failure error={fetched.error} />}
       {view && (
         <>
-          <div class="unit-pictures">
-            <figure>
-              <GrayPixels width={width} height={height} bytes={faded(image.bytes)} label="Occlusion map">
-                <div class="overlay">
-                  <SignedPixels
-                    width={width}
-                    height={height}
-                    values={view.occlusion.flat()}
-                    label={`Which pixels drive this ${noun}`}
-                  />
-                </div>
-              </GrayPixels>
-              <figcaption>
-                Pixels that drive it: covering the <b class="for">blue</b> ones lowers the{" "}
-                {view.measured}, covering the <b class="against">vermilion</b> ones raises it.
-              </figcaption>
-            </figure>
-            {view.weights && <WeightPictures view={view} />}
-          </div>
           <dl class="facts small">
             {layer.view === "maps" || layer.view === "image" ? (
               <>
@@ -505,6 +489,31 @@ function UnitPanel({ network, layer, unit, image, noun }: UnitPanelProps) {
               </div>
             )}
           </dl>
+          <div class="unit-pictures">
+            <figure>
+              <GrayPixels width={width} height={height} bytes={faded(image.bytes)} label="Occlusion map">
+                <div class="overlay">
+                  <SignedPixels
+                    width={width}
+                    height={height}
+                    values={occlusion}
+                    label={`Which pixels drive this ${noun}`}
+                  />
+                </div>
+              </GrayPixels>
+              <figcaption>
+                {largest(occlusion) > 0 ? (
+                  <>
+                    Pixels that drive it: covering the <b class="for">blue</b> ones lowers the{" "}
+                    {view.measured}, covering the <b class="against">vermilion</b> ones raises it.
+                  </>
+                ) : (
+                  `No pixel drives it: whatever is covered, the ${view.measured} stays the same.`
+                )}
+              </figcaption>
+            </figure>
+            {view.weights && <WeightPictures view={view} />}
+          </div>
           {view.contributions.length > 0 && <Contributions view={view} />}
         </>
       )}
@@ -573,7 +582,7 @@ function Contributions({ view }: { view: UnitView }) {
   );
 }
 
-/** The image at a quarter of its strength, so that the colors over it can be seen. */
+/** The image at less than half its strength, so that the colors over it can be seen. */
 function faded(bytes: Uint8Array): Uint8Array {
   return bytes.map((value) => value * 0.45);
 }

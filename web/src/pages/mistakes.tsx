@@ -156,9 +156,22 @@ function Confusion({ view, truth, predicted }: ConfusionProps) {
     1,
     ...view.confusion.flatMap((row, label) => row.filter((_, column) => column !== label)),
   );
+  // One stop for the Tab key, or a hundred cells would lie between it and the images.
+  const home = { row: truth ?? "", column: predicted ?? "" };
+  const stop = (row: number | string, column: number | string) =>
+    String(row) === home.row && String(column) === home.column ? 0 : -1;
+  const nothing = truth === null && predicted === null;
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Confusion matrix, scrolls">
-      <table class="confusion">
+    <div
+      class="scroll"
+      role="region"
+      aria-label="Confusion matrix. Arrow keys go from cell to cell."
+    >
+      <table
+        class="confusion"
+        style={{ "--classes": names.length }}
+        onKeyDown={walk}
+      >
         <caption class="hidden">
           Confusion matrix: rows are true classes, columns are read ones
         </caption>
@@ -169,6 +182,7 @@ function Confusion({ view, truth, predicted }: ConfusionProps) {
               <th scope="col" key={name}>
                 <button
                   type="button"
+                  tabIndex={stop("", label)}
                   aria-pressed={truth === null && predicted === String(label)}
                   title={`Everything wrongly read as ${name}`}
                   onClick={() => change({ true: null, predicted: label, page: null })}
@@ -187,6 +201,7 @@ function Confusion({ view, truth, predicted }: ConfusionProps) {
                 <th scope="row">
                   <button
                     type="button"
+                    tabIndex={stop(label, "")}
                     aria-pressed={predicted === null && truth === String(label)}
                     title={`${names[label]} read as anything else`}
                     onClick={() => change({ true: label, predicted: null, page: null })}
@@ -203,6 +218,7 @@ function Confusion({ view, truth, predicted }: ConfusionProps) {
                         type="button"
                         class={`cell ${right ? "right" : cell ? "off" : "zero"}`}
                         style={{ "--strength": strength.toFixed(3) }}
+                        tabIndex={nothing && label + column === 0 ? 0 : stop(label, column)}
                         aria-pressed={truth === String(label) && predicted === String(column)}
                         aria-label={`${names[label]} read as ${names[column]}: ${plural(cell, "image")}`}
                         onClick={() => change({ true: label, predicted: column, page: null })}
@@ -221,6 +237,28 @@ function Confusion({ view, truth, predicted }: ConfusionProps) {
   );
 }
 
+/** Arrow keys, Home and End move the focus within the matrix, headings included. */
+function walk(event: KeyboardEvent): void {
+  const cell = (event.target as HTMLElement).closest<HTMLTableCellElement>("th, td");
+  const row = cell?.parentElement as HTMLTableRowElement | null;
+  const table = row?.closest("table");
+  if (!cell || !row || !table) return;
+  const [across, down] = [cell.cellIndex, row.rowIndex];
+  const last = row.cells.length - 1;
+  const places: Record<string, [number, number]> = {
+    ArrowLeft: [across - 1, down],
+    ArrowRight: [across + 1, down],
+    ArrowUp: [across, down - 1],
+    ArrowDown: [across, down + 1],
+    Home: [1, down],
+    End: [last, down],
+  };
+  const place = places[event.key];
+  if (!place) return;
+  event.preventDefault();
+  table.rows[place[1]]?.cells[place[0]]?.querySelector("button")?.focus();
+}
+
 interface GalleryProps {
   run: string;
   view: EvaluationView;
@@ -235,6 +273,11 @@ function Gallery({ run, view, page, shape }: GalleryProps) {
   return (
     <>
       <Pager page={page.page} pageSize={page.page_size} total={page.total} noun="images" />
+      {page.images.some((image) => image.label !== image.predicted) && (
+        <p class="fine">
+          First where the true class was thought least likely; the number is what the read one got.
+        </p>
+      )}
       <ul class="tiles gallery">
         {page.images.map((image, at) => {
           const wrong = image.label !== image.predicted;

@@ -722,15 +722,19 @@ function RunTable({ runs, compared, shown }: RunTableProps) {
                 <span class="hidden">compare</span>
               </th>
               <th scope="col">run</th>
-              <th scope="col">network</th>
-              <th scope="col">data</th>
-              <th scope="col" class="number">
+              <th scope="col" class="spare">
+                network
+              </th>
+              <th scope="col" class="spare">
+                data
+              </th>
+              <th scope="col" class="number spare">
                 epochs
               </th>
               <th scope="col" class="number">
-                test accuracy
+                <span class="spare">test </span>accuracy
               </th>
-              <th scope="col" class="number">
+              <th scope="col" class="number spare">
                 time
               </th>
             </tr>
@@ -756,12 +760,15 @@ function RunTable({ runs, compared, shown }: RunTableProps) {
                       <span class="badge">{run.status === "running" ? "not ended" : run.status}</span>
                     )
                   )}
+                  <small>
+                    {run.recipe} on {run.data}, {plural(run.epochs_done, "epoch")}
+                  </small>
                 </th>
-                <td>{run.recipe}</td>
-                <td>{run.data}</td>
-                <td class="number">{run.epochs_done}</td>
+                <td class="spare">{run.recipe}</td>
+                <td class="spare">{run.data}</td>
+                <td class="number spare">{run.epochs_done}</td>
                 <td class="number">{percent(run.accuracy, run.test_images ?? 0)}</td>
-                <td class="number">{seconds(run.train_seconds)}</td>
+                <td class="number spare">{seconds(run.train_seconds)}</td>
               </tr>
             ))}
           </tbody>
@@ -815,7 +822,7 @@ function Comparison({ names }: { names: string[] }) {
         <Chart title="Loss" kind="loss" curves={curves.loss} epochs={epochs} />
       </div>
       <div class="scroll" tabIndex={0} role="region" aria-label="Differences">
-        <table class="list">
+        <table class="list differences">
           <thead>
             <tr>
               <th scope="col">run</th>
