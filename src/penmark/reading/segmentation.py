@@ -142,23 +142,41 @@ def _leveled(ink: UInt8Array, slope: float) -> UInt8Array:
 
 def _stacked(line: Line) -> list[Mark]:
     """The marks of a line, where those that stand over one another are one."""
-    groups: list[list[Mark]] = []
+    stacks: list[_Stack] = []
     for mark in sorted(line.marks, key=lambda mark: mark.x):
-        for group in groups:
-            left, right = min(m.x for m in group), max(m.right for m in group)
-            overlap = min(right, mark.right) - max(left, mark.x)
-            narrow = min(right - left, mark.width)
-            total = max(right, mark.right) - min(left, mark.x)
-            tall = max(m.height for m in group)
-            both_tall = min(tall, mark.height) > 0.6 * line.height
-            needed = 0.85 if both_tall else 0.5
-            if overlap > needed * narrow and total < 1.4 * line.height:
-                group.append(mark)
+        for stack in stacks:
+            if stack.takes(mark, line.height):
+                stack.add(mark)
                 break
         else:
-            groups.append([mark])
-    stacked = [together(group) for group in groups]
+            stacks.append(_Stack([mark], mark.x, mark.right, mark.height))
+    stacked = [together(stack.marks) for stack in stacks]
     return sorted(stacked, key=lambda mark: mark.center[0])
+
+
+@dataclasses.dataclass
+class _Stack:
+    """Marks that stand over one another, their left and right ends and the highest one's height."""
+
+    marks: list[Mark]
+    left: int
+    right: int
+    tallest: int
+
+    def takes(self, mark: Mark, height: float) -> bool:
+        """Whether a mark belongs here, in a line of this height."""
+        overlap = min(self.right, mark.right) - max(self.left, mark.x)
+        if overlap <= 0:
+            return False
+        narrow = min(self.right - self.left, mark.width)
+        total = max(self.right, mark.right) - min(self.left, mark.x)
+        both_tall = min(self.tallest, mark.height) > 0.6 * height
+        return overlap > (0.85 if both_tall else 0.5) * narrow and total < 1.4 * height
+
+    def add(self, mark: Mark) -> None:
+        self.marks.append(mark)
+        self.left, self.right = min(self.left, mark.x), max(self.right, mark.right)
+        self.tallest = max(self.tallest, mark.height)
 
 
 def _may_be_several(mark: Mark, height: float, sure: float) -> bool:
@@ -201,21 +219,22 @@ def _paths(mark: Mark, height: float) -> list[NDArray[np.int64]]:
         return []
     shrink = max(1, mark.height // 48)
     cost = _pooled((mark.ink / 255).astype(np.float32), shrink)
-    found: list[tuple[float, NDArray[np.int64]]] = []
-    for center in np.linspace(margin, mark.width - margin, count):
-        reach = 0.22 * size
-        low = max(0, int((center - reach) / shrink))
-        high = min(cost.shape[1], int((center + reach) / shrink) + 1)
-        if high - low < 2:
-            continue
-        total, path = _least_path(cost[:, low:high])
-        rows = np.minimum(np.arange(mark.height) // shrink, len(path) - 1)
-        found.append((total * shrink, (path[rows] + low) * shrink))
+    centers = np.linspace(margin, mark.width - margin, count)
+    reach = 0.22 * size
+    lows = np.maximum(0, ((centers - reach) / shrink).astype(np.int64))
+    highs = np.minimum(cost.shape[1], ((centers + reach) / shrink).astype(np.int64) + 1)
+    is_wide = highs - lows >= 2
+    if not is_wide.any():
+        return []
+    totals, paths = _least_paths(cost, lows[is_wide], highs[is_wide])
+    totals *= shrink
+    paths = paths[:, np.minimum(np.arange(mark.height) // shrink, paths.shape[1] - 1)] * shrink
     # A path may cross two strokes, not more; among near ones the cheapest stays.
-    found = [entry for entry in found if entry[0] <= 3.2 * max(mark.stroke, 1.5) + 2]
-    found.sort(key=lambda entry: entry[0])
     kept: list[NDArray[np.int64]] = []
-    for _, path in found:
+    for number in np.argsort(totals, kind="stable"):
+        if totals[number] > 3.2 * max(mark.stroke, 1.5) + 2:
+            break
+        path = paths[number]
         if all(float(np.abs(path - other).mean()) > 0.1 * size for other in kept):
             kept.append(path)
         if len(kept) == _MOST_PIECES - 1:
@@ -236,31 +255,47 @@ def _pooled(values: FloatArray, size: int) -> FloatArray:
     return pooled
 
 
-def _least_path(cost: FloatArray) -> tuple[float, NDArray[np.int64]]:
-    """The path from the top row to the bottom row that meets least ink; moves aside cost a bit."""
-    rows, columns = cost.shape
+def _least_paths(
+    cost: FloatArray, lows: NDArray[np.int64], highs: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The paths from the top row to the bottom row that meet least ink; moves aside cost a bit.
+
+    Args:
+        cost: float32, shape (rows, columns).
+        lows, highs: int64, shape (paths,): the first column that each path may take, and the one
+            after the last.
+
+    Returns:
+        The ink that each path meets, float64 of shape (paths,), and its column in each row, int64
+        of shape (paths, rows).
+    """
+    count, rows, columns = len(lows), len(cost), int((highs - lows).max())
+    places = np.arange(columns)
+    costs = cost[:, np.minimum(lows[:, None] + places, cost.shape[1] - 1)].astype(np.float64)
+    costs[:, places >= (highs - lows)[:, None]] = np.inf
     # A column beyond either side that no path takes.
-    total = np.full(columns + 2, np.inf)
-    total[1:-1] = cost[0]
-    choices = np.empty((3, columns))
-    best = np.zeros((rows, columns), np.int64)
+    total = np.full((count, columns + 2), np.inf)
+    total[:, 1:-1] = costs[0]
+    choices = np.empty((3, count, columns))
+    best = np.zeros((rows, count, columns), np.int64)
     for row in range(1, rows):
-        choices[0] = total[1:-1]
-        np.add(total[:-2], 0.05, out=choices[1])
-        np.add(total[2:], 0.05, out=choices[2])
+        choices[0] = total[:, 1:-1]
+        np.add(total[:, :-2], 0.05, out=choices[1])
+        np.add(total[:, 2:], 0.05, out=choices[2])
         np.argmin(choices, axis=0, out=best[row])
-        np.add(choices.min(axis=0), cost[row], out=total[1:-1])
-    total = total[1:-1]
+        np.add(choices.min(axis=0), costs[row], out=total[:, 1:-1])
+    total = total[:, 1:-1]
     moves = np.array([0, -1, 1])[best]
     # From the middle out, so that a free way is taken where it lies nearest to the middle.
-    offset = np.abs(np.arange(columns) - (columns - 1) / 2) * 1e-6
-    column = int((total + offset).argmin())
-    least = float(total[column])
-    path = np.zeros(rows, np.int64)
+    middles = (highs - lows - 1)[:, None] / 2
+    every = np.arange(count)
+    column = (total + np.abs(places - middles) * 1e-6).argmin(axis=1)
+    least = total[every, column]
+    paths = np.zeros((count, rows), np.int64)
     for row in range(rows - 1, -1, -1):
-        path[row] = column
-        column += int(moves[row, column])
-    return least, path
+        paths[:, row] = column
+        column = column + moves[row, every, column]
+    return least, paths + lows[:, None]
 
 
 def _runs(pieces: list[_Piece], height: float) -> list[tuple[int, int]]:
