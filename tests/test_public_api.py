@@ -9,6 +9,7 @@ import types
 import pytest
 
 import penmark
+from penmark import data
 
 PUBLIC = {
     "Dataset", "Run", "accelerate", "evaluate", "export", "fit", "load_data", "plot", "predict",
@@ -27,6 +28,15 @@ def test_every_public_name_is_there_and_documented(name):
     value = getattr(penmark, name)
     assert isinstance(value, types.ModuleType) or callable(value)
     assert value.__doc__
+
+
+def test_the_data_room_shows_its_names_before_they_are_imported():
+    code = "import penmark.data as data; print(dir(data) == sorted(data.__all__))"
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert finished.stdout.strip() == "True", finished.stderr
+    assert all(getattr(data, name) is not None for name in data.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'load_date'"):
+        _ = data.load_date
 
 
 def test_an_unknown_name_is_an_attribute_error():

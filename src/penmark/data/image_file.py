@@ -11,7 +11,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,8 @@ MAX_PIXELS = 50_000_000
 # EPS runs another program on the file, WMF asks the system to draw, MPEG has no still image, and
 # the other three are hulls that only name their format.
 _REFUSED_FORMATS = frozenset({"EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5"})
+# What most pictures are, and Pillow reads without loading the readers of forty other formats.
+_USUAL_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM")
 _NO_LOG = logging.NullHandler()
 # Pillow's names for 16 bits per pixel in the various byte orders.
 _MODES_16_BIT = frozenset({"I;16", "I;16B", "I;16L", "I;16N"})
@@ -156,7 +158,7 @@ def use_image_file(
         if empty:
             return UnusableImage("empty", "the file has no bytes")
         opened = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
-        with opened as stream, Image.open(stream, formats=_readable_formats()) as image:
+        with opened as stream, _opened(stream) as image:
             size, mode = (image.height, image.width), image.mode
             if image.width * image.height > max_pixels:
                 return _too_large(size, mode, max_pixels)
@@ -172,6 +174,16 @@ def use_image_file(
         # Pillow's readers raise whatever a damaged file makes them stumble over: SyntaxError,
         # ValueError, IndexError, struct.error, zlib.error and others.
         return UnusableImage("unreadable", f"damaged ({_one_line(str(error))})", size, mode)
+
+
+def _opened(stream: IO[bytes]) -> Image.Image:
+    """Open an image of any readable format. Raises what `Image.open` raises."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        return Image.open(stream, formats=_USUAL_FORMATS)
+    except UnidentifiedImageError:
+        return Image.open(stream, formats=_readable_formats())
 
 
 def _too_large(size: tuple[int, int] | None, mode: str | None, max_pixels: int) -> UnusableImage:

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from penmark.errors import ModelError
 
 WEIGHTS = "reader.keras"
+# Images at a time. More are no faster once the memory for them is there, and a page or two is all
+# that most programs read.
+_BATCH = 64
 
 
 class Classifier:
@@ -57,7 +60,7 @@ class Classifier:
             self._keras_file(path)
             return
         self._shape, self._outputs = model.model.input_shape, model.model.output_layer.output_shape
-        self._predict = model.predict
+        self._predict = functools.partial(model.predict, batch_size=_BATCH)
 
     def _keras_file(self, path: Path) -> None:
         from penmark.engine.model_file import load_model

@@ -11,7 +11,6 @@ from PIL import Image
 
 from penmark.errors import InputError, PenmarkError
 from penmark.reading.classifier import Classifier, default_model
-from penmark.reading.drawing import annotated, prepared_sheet, save_image
 from penmark.reading.picture import open_picture
 from penmark.reading.reader import read_picture
 from penmark.reading.results import Reading
@@ -100,6 +99,9 @@ def read_files(
         except MemoryError:
             yield FileReading(file, None, f"there is not enough memory to read {file}", 1)
             continue
+        if save is not None or show_prepared is not None:
+            # Most pictures are read and not drawn.
+            from penmark.reading.drawing import annotated, prepared_sheet, save_image
         if save is not None:
             target = save if len(files) == 1 else save / f"{stem}.png"
             save_image(annotated(Image.fromarray(picture.pixels), reading), target)

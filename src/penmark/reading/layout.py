@@ -74,18 +74,16 @@ def find_lines(marks: list[Mark]) -> list[Line]:
 
 def _common_slope(marks: list[Mark], height: float) -> float:
     """Median rise over run from each mark to its neighbor on the right."""
-    slopes = []
-    for mark in marks:
-        x, y = mark.center
-        best = None
-        for other in marks:
-            dx, dy = other.center[0] - x, other.center[1] - y
-            near = 0.3 * height < dx < 5 * height and abs(dy) < _STEEPEST * dx + 0.15 * height
-            if near and (best is None or dx < best[0]):
-                best = (dx, dy)
-        if best is not None:
-            slopes.append(best[1] / best[0])
-    return float(np.clip(np.median(slopes), -_STEEPEST, _STEEPEST)) if len(slopes) >= 2 else 0.0
+    x, y = np.array([mark.center for mark in marks]).T
+    across, down = x[None, :] - x[:, None], y[None, :] - y[:, None]
+    is_near = (across > 0.3 * height) & (across < 5 * height)
+    is_near &= np.abs(down) < _STEEPEST * across + 0.15 * height
+    own = np.flatnonzero(is_near.any(axis=1))
+    if len(own) < 2:
+        return 0.0
+    neighbors = np.where(is_near, across, np.inf)[own].argmin(axis=1)
+    slopes = down[own, neighbors] / across[own, neighbors]
+    return float(np.clip(np.median(slopes), -_STEEPEST, _STEEPEST))
 
 
 def _fitted(group: list[Mark], slope: float) -> Line:

@@ -6,20 +6,20 @@ import dataclasses
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from penmark.reading.filters import Pieces, inner, label, maximum_filter
 from penmark.reading.ink import Ink
 
 UInt8Array = NDArray[np.uint8]
 FloatArray = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
-_EIGHT = np.ones((3, 3), bool)
 # No picture holds more digits; what has more pieces is noise, and the largest are kept.
 _MOST_MARKS = 600
-# Where the ground under ink loses this share of its brightness, there ends a sheet; under something
-# long a smaller share is enough.
 # Pictures up to this size show one digit, and no sheet with edges.
 _ONE_DIGIT_PX = 64
+# Where the ground under ink loses this share of its brightness, there ends a sheet; under something
+# long a smaller share is enough.
 _EDGE, _LONG_EDGE = 0.16, 0.08
 
 
@@ -94,28 +94,25 @@ def together(marks: list[Mark]) -> Mark:
 
 def find_marks(ink: Ink) -> list[Mark]:
     """The connected pieces of certain ink, specks left out, largest first."""
-    labels, count = ndimage.label(ink.mask, _EIGHT)
-    if count == 0:
-        return []
-    areas = np.bincount(labels.ravel(), minlength=count + 1)
-    boxes = ndimage.find_objects(labels)
+    pieces = label(ink.mask)
     longest = max(ink.mask.shape)
     least = max(3, round((longest / 500) ** 2))
-    order = np.argsort(-areas[1:], kind="stable")[:_MOST_MARKS] + 1
-    return [_mark(ink, labels, int(n), boxes[n - 1]) for n in order if areas[n] >= least]
+    order = np.argsort(-pieces.areas, kind="stable")[:_MOST_MARKS]
+    return [_mark(ink, pieces, n) for n in order.tolist() if pieces.areas[n] >= least]
 
 
-def _mark(ink: Ink, labels: NDArray[np.int32], number: int, box: tuple[slice, slice]) -> Mark:
-    """One labeled piece, with the paler ink of its rim."""
+def _mark(ink: Ink, pieces: Pieces, index: int) -> Mark:
+    """One piece, with the paler ink of its rim."""
     rim = 2
-    top, left = max(0, box[0].start - rim), max(0, box[1].start - rim)
-    around = slice(top, box[0].stop + rim), slice(left, box[1].stop + rim)
-    crop = labels[around]
-    own = crop == number
-    area = int(np.count_nonzero(own))
-    grown = _widened(_widened(own, rim).T, rim).T & (own | (crop == 0))
+    first_row, last_row, first_column, last_column = pieces.boxes[index].tolist()
+    top, left = max(0, first_row - rim), max(0, first_column - rim)
+    around = slice(top, last_row + rim), slice(left, last_column + rim)
+    crop = pieces.labels[around]
+    own = crop == index + 1
+    area = int(pieces.areas[index])
+    grown = maximum_filter(own, 2 * rim + 1) & (own | (crop == 0))
     amount = ink.amount[around] * grown
-    outline = own & ~_inner(own)
+    outline = own & ~inner(own)
     values = ink.darkness[around]
     darkness = float(values[own].mean())
     if ink.edges is None:
@@ -131,25 +128,7 @@ def _mark(ink: Ink, labels: NDArray[np.int32], number: int, box: tuple[slice, sl
     return Mark(x, y, trimmed, area, stroke, darkness, edge, sharpness)
 
 
-def _widened(own: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
-    """Where there is ink within `reach` columns of the same row."""
-    wide = own.copy()
-    for away in range(1, reach + 1):
-        wide[:, away:] |= own[:, :-away]
-        wide[:, :-away] |= own[:, away:]
-    return wide
-
-
-def _inner(own: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Where there is ink to all four sides too."""
-    inner = np.zeros_like(own)
-    inner[1:-1, 1:-1] = (
-        own[1:-1, 1:-1] & own[:-2, 1:-1] & own[2:, 1:-1] & own[1:-1, :-2] & own[1:-1, 2:]
-    )
-    return inner
-
-
-def _sharpness(values: FloatArray, outline: NDArray[np.bool_], darkness: float) -> float:
+def _sharpness(values: FloatArray, outline: Mask, darkness: float) -> float:
     """The share of its darkness that a mark's outline gains within a pixel."""
     if min(values.shape) <= 1:
         return 1.0
@@ -158,7 +137,7 @@ def _sharpness(values: FloatArray, outline: NDArray[np.bool_], darkness: float) 
 
 
 def _median_edge(
-    edges: FloatArray, shape: tuple[int, ...], own: NDArray[np.bool_], start: tuple[int, int]
+    edges: FloatArray, shape: tuple[int, ...], own: Mask, start: tuple[int, int]
 ) -> float:
     """How steeply the ground changes under most of a mark that begins at `start` of a picture."""
     rows, columns = np.nonzero(own)
@@ -180,7 +159,9 @@ def digit_marks(marks: list[Mark], shape: tuple[int, int]) -> list[Mark]:
     """
     if max(shape) > _ONE_DIGIT_PX:
         marks = [mark for mark in marks if mark.edge < _EDGE and not _is_edge(mark, shape)]
-    marks = [mark for mark in marks if not _is_frame(mark, marks, shape)]
+    if not marks:
+        return []
+    marks = [mark for mark, frame in zip(marks, _frames(marks, shape), strict=True) if not frame]
     if not marks:
         return []
     # Texture and shadows are paler and softer than ink, however much of them there is.
@@ -235,24 +216,28 @@ def _is_edge(mark: Mark, shape: tuple[int, int]) -> bool:
     return is_solid or ((along_x or along_y) and not is_tight)
 
 
-def _is_frame(mark: Mark, marks: list[Mark], shape: tuple[int, int]) -> bool:
-    """Whether other marks of some size stand inside the mark's box."""
-    height, width = shape
-    sides = (mark.x <= 1) + (mark.y <= 1) + (mark.right >= width - 1) + (mark.bottom >= height - 1)
-    inside = 0
-    for other in marks:
-        x, y = other.center
-        if (
-            other is not mark
-            and mark.x < x < mark.right
-            and mark.y < y < mark.bottom
-            and other.height > 0.06 * mark.height
-            and other.area < mark.area
-            and other.height < 0.6 * mark.height
-            and (other.stroke > 0.3 * mark.stroke or sides >= 2)
-        ):
-            inside += 1
-    return inside >= (1 if sides >= 2 else 3)
+def _frames(marks: list[Mark], shape: tuple[int, int]) -> Mask:
+    """Which marks have other marks of some size inside their boxes: bool, shape (marks,)."""
+    x, y, width, height = np.array([mark.box for mark in marks]).T
+    area = np.array([mark.area for mark in marks])
+    stroke = np.array([mark.stroke for mark in marks])
+    right, bottom = x + width, y + height
+    touching = (x <= 1) * 1 + (y <= 1) + (right >= shape[1] - 1) + (bottom >= shape[0] - 1)
+    # Down the marks that may be frames, across those that may stand inside.
+    frame = np.s_[:, None]
+    across, down = x + width / 2, y + height / 2
+    inside = (
+        (x[frame] < across)
+        & (across < right[frame])
+        & (y[frame] < down)
+        & (down < bottom[frame])
+        & (height > 0.06 * height[frame])
+        & (height < 0.6 * height[frame])
+        & (area < area[frame])
+        & ((stroke > 0.3 * stroke[frame]) | (touching[frame] >= 2))
+    )
+    enclosing: Mask = inside.sum(axis=1) >= np.where(touching >= 2, 1, 3)
+    return enclosing
 
 
 def _is_long_line(mark: Mark, height: float) -> bool:

@@ -10,12 +10,13 @@ harm.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from penmark.reading.filters import maximum_down, median_filter1d, opening_down
 from penmark.reading.ink import Ink
 
 Mask = NDArray[np.bool_]
@@ -87,12 +88,7 @@ def _thickest(width: int) -> int:
 
 def _thin(dark: Mask, thickest: int) -> Mask:
     """What reaches at most `thickest` pixels up and down."""
-    values = dark.astype(np.uint8)
-    size = thickest + 1
-    kept = ndimage.minimum_filter1d(values, size, axis=0, mode="constant")
-    opened = ndimage.maximum_filter1d(kept, size, axis=0, mode="constant", origin=-1 + size % 2)
-    thin: Mask = dark & ~opened.astype(bool)
-    return thin
+    return dark & ~opening_down(dark, thickest + 1)
 
 
 def _lines(dark: Mask) -> list[_Chain]:
@@ -102,7 +98,7 @@ def _lines(dark: Mask) -> list[_Chain]:
     span = width // count
     thin = _thin(dark, _thickest(width))
     slack = max(3, round(_STEEPEST * span / 2)) | 1
-    near = ndimage.maximum_filter1d(thin.astype(np.uint8), slack, axis=0)
+    near = maximum_down(thin, slack)
     coverage = near[:, : span * count].reshape(height, count, span).mean(axis=2)
     chains: list[_Chain] = []
     done: list[_Chain] = []
@@ -115,7 +111,7 @@ def _lines(dark: Mask) -> list[_Chain]:
             if not rows:
                 break
             target = chain.expected(strip)
-            best = min(range(len(rows)), key=lambda i: abs(rows[i] - target))
+            best = _nearest(rows, target)
             # Where a line should be is the less certain the longer it was hidden.
             allowed = reach * (1 + 0.15 * (strip - chain.strips[-1] - 1))
             if len(chain.rows) >= 6:
@@ -131,17 +127,27 @@ def _lines(dark: Mask) -> list[_Chain]:
     return [_extended(line, peaks, span) for line in lines]
 
 
+def _nearest(rows: list[float], target: float) -> int:
+    """Which of the rows, ascending and at least one, is nearest; the upper one of two."""
+    after = bisect.bisect_left(rows, target)
+    if after in (0, len(rows)):
+        return max(0, after - 1)
+    return after - 1 if target - rows[after - 1] <= rows[after] - target else after
+
+
 def _extended(line: _Chain, peaks: list[list[float]], span: int) -> _Chain:
     """With the pieces that lie where the line goes on, however long digits hide it."""
     allowed = 3.0 + 0.1 * span
     for _ in range(2):
         step = 1 if line.strips[-1] >= line.strips[0] else -1
         for strip in range(line.strips[-1] + step, len(peaks) if step > 0 else -1, step):
+            if not peaks[strip]:
+                continue
             target = line.expected(strip)
-            near = [row for row in peaks[strip] if abs(row - target) <= allowed]
-            if near:
+            row = peaks[strip][_nearest(peaks[strip], target)]
+            if abs(row - target) <= allowed:
                 line.strips.append(strip)
-                line.rows.append(min(near, key=lambda row: abs(row - target)))
+                line.rows.append(row)
         line = _Chain(line.strips[::-1], line.rows[::-1])
     return line
 
@@ -149,10 +155,10 @@ def _extended(line: _Chain, peaks: list[list[float]], span: int) -> _Chain:
 def _peaks(coverage: NDArray[np.float64]) -> list[float]:
     """Middles of the stretches of rows that are covered."""
     covered = np.flatnonzero(coverage >= _COVERAGE)
-    if covered.size == 0:
-        return []
-    starts = np.flatnonzero(np.diff(covered, prepend=-2) > 1)
-    return [float(group.mean()) for group in np.split(covered, starts[1:])]
+    starts = covered[np.diff(covered, prepend=-2) > 1]
+    ends = covered[np.diff(covered, append=len(coverage) + 1) > 1]
+    middles: list[float] = ((starts + ends) / 2).tolist()
+    return middles
 
 
 def _is_line(chain: _Chain, count: int, span: int) -> bool:
@@ -174,7 +180,7 @@ def _pixels_of(lines: list[_Chain], dark: Mask) -> Mask:
     thin = _thin(dark, thickest)
     for line in lines:
         centers = (np.array(line.strips) + 0.5) * span
-        smooth = ndimage.median_filter(np.array(line.rows), min(5, len(line.rows)), mode="nearest")
+        smooth = median_filter1d(np.array(line.rows), min(5, len(line.rows)))
         first = max(0, int(centers[0] - 2.5 * span))
         last = min(width, int(centers[-1] + 2.5 * span) + 1)
         columns = np.arange(first, last)
@@ -189,7 +195,7 @@ def _pixels_of(lines: list[_Chain], dark: Mask) -> Mask:
         thickness = float(np.median(own.sum(axis=0)[own.any(axis=0)])) if own.any() else 0.0
         taken = own & (own.sum(axis=0) <= 1.8 * thickness + 1)[None, :]
         # With a line goes the gray beside it, where no stroke starts.
-        beside = ndimage.maximum_filter1d(taken.astype(np.uint8), 3, axis=0).astype(bool)
+        beside = maximum_down(taken, 3)
         taken |= beside & ~dark[grid, columns[None, :]]
         erased[grid[taken], np.broadcast_to(columns, grid.shape)[taken]] = True
     return erased

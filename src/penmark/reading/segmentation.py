@@ -144,23 +144,41 @@ def _leveled(ink: UInt8Array, slope: float) -> UInt8Array:
 
 def _stacked(line: Line) -> list[Mark]:
     """The marks of a line, where those that stand over one another are one."""
-    groups: list[list[Mark]] = []
+    stacks: list[_Stack] = []
     for mark in sorted(line.marks, key=lambda mark: mark.x):
-        for group in groups:
-            left, right = min(m.x for m in group), max(m.right for m in group)
-            overlap = min(right, mark.right) - max(left, mark.x)
-            narrow = min(right - left, mark.width)
-            total = max(right, mark.right) - min(left, mark.x)
-            tall = max(m.height for m in group)
-            both_tall = min(tall, mark.height) > 0.6 * line.height
-            needed = 0.85 if both_tall else 0.5
-            if overlap > needed * narrow and total < 1.4 * line.height:
-                group.append(mark)
+        for stack in stacks:
+            if stack.takes(mark, line.height):
+                stack.add(mark)
                 break
         else:
-            groups.append([mark])
-    stacked = [together(group) for group in groups]
+            stacks.append(_Stack([mark], mark.x, mark.right, mark.height))
+    stacked = [together(stack.marks) for stack in stacks]
     return sorted(stacked, key=lambda mark: mark.center[0])
+
+
+@dataclasses.dataclass
+class _Stack:
+    """Marks that stand over one another, their left and right ends and the highest one's height."""
+
+    marks: list[Mark]
+    left: int
+    right: int
+    tallest: int
+
+    def takes(self, mark: Mark, height: float) -> bool:
+        """Whether a mark belongs here, in a line of this height."""
+        overlap = min(self.right, mark.right) - max(self.left, mark.x)
+        if overlap <= 0:
+            return False
+        narrow = min(self.right - self.left, mark.width)
+        total = max(self.right, mark.right) - min(self.left, mark.x)
+        both_tall = min(self.tallest, mark.height) > 0.6 * height
+        return overlap > (0.85 if both_tall else 0.5) * narrow and total < 1.4 * height
+
+    def add(self, mark: Mark) -> None:
+        self.marks.append(mark)
+        self.left, self.right = min(self.left, mark.x), max(self.right, mark.right)
+        self.tallest = max(self.tallest, mark.height)
 
 
 def _may_be_several(mark: Mark, height: float, sure: float) -> bool:
