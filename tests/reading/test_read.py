@@ -19,6 +19,8 @@ from PIL import Image, ImageDraw, ImageFont
 import penmark
 from penmark.errors import DataError, ModelError
 from penmark.reading import Reading, read
+from penmark.reading.measurement import compare
+from penmark.reading.pages import compose_page
 
 LINES = ("3141", "5926")
 
@@ -201,6 +203,23 @@ def test_the_edge_of_a_sheet_is_no_digit(page):
     desk = np.full((page.shape[0] + 240, page.shape[1] + 300), 70, np.uint8)
     desk[120:-120, 150:-150] = page
     assert lines_of(desk) == LINES
+
+
+def test_the_grain_of_a_table_does_not_hide_pale_ink(page, rng):
+    height, width = page.shape[0] + 500, page.shape[1] + 500
+    streaks = rng.normal(0, 20, (height, width // 8)).repeat(8, axis=1)
+    desk = np.pad(90 + streaks, ((0, 0), (0, width - streaks.shape[1])), mode="edge")
+    pale = 230 - (250.0 - page) * 0.25 + rng.normal(0, 3, page.shape)
+    desk[250:-250, 250:-250] = pale
+    assert lines_of(desk.clip(0, 255).astype(np.uint8)) == LINES
+
+
+@pytest.mark.parametrize("seed", [0, 4])
+def test_pencil_strokes_in_grains_are_joined(digits, seed):
+    page = compose_page(*digits, seed=seed, surface="white paper", pen="pencil")
+    tally = compare(page, read(page.image), seconds=0.0).tally
+    assert tally.correct >= 0.7 * tally.digits
+    assert tally.false_digits <= 0.05 * tally.digits
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (240, 1200)])

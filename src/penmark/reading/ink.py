@@ -45,6 +45,8 @@ _FAINT, _CERTAIN, _FULL = 0.22, 0.45, 0.80
 _LEAST_CONTRAST = 0.045
 # In standard deviations of the noise.
 _ABOVE_NOISE = 5.0
+# Of the picture along its longer side: the noise differs from block to block.
+_NOISE_BLOCKS = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +57,8 @@ class Ink:
         amount: uint8, shape (height, width): 0 is paper, 255 a stroke's middle.
         mask: bool, what is certainly ink.
         darkness: float32, how much darker than the paper, 0 to 1.
-        least: the least darkness that stands out of the noise.
+        least: the least darkness that stands out of the noise: float32, (height, width), or one
+            number for everywhere.
         edges: float32, of a smaller size: how steeply the ground itself changes, as the share of
             its brightness lost within a pixel or two. At the edge of a sheet it does. None for
             ink that never was on a ground, as what is drawn on a screen.
@@ -64,24 +67,26 @@ class Ink:
     amount: UInt8Array
     mask: NDArray[np.bool_]
     darkness: FloatArray
-    least: float
+    least: FloatArray | float
     edges: FloatArray | None
 
 
-def find_ink(pixels: UInt8Array, *, light: bool) -> Ink:
+def find_ink(pixels: UInt8Array, *, light: bool, smoothing: float = 0.0) -> Ink:
     """Separate ink from paper.
 
     Args:
         pixels: uint8, shape (height, width, 3).
         light: whether the ink is lighter than its ground, as chalk is.
+        smoothing: standard deviation in pixels of a blur that joins strokes in pieces; 0 for none.
     """
     darkness, edges = _darkness(~pixels if light else pixels)
-    middle, noise = _noise(darkness)
+    if smoothing:
+        darkness = gaussian_filter(darkness, smoothing)
+    noise = _noise(darkness)[1]
     if noise > 0.008 and min(darkness.shape) > _SMALL_AND_LARGE[0]:
         # Averaging over a stroke's width costs little sharpness and much noise.
         darkness = gaussian_filter(darkness, 0.8 if noise < 0.03 else 1.2)
-        middle, noise = _noise(darkness)
-    least = max(_LEAST_CONTRAST, middle + _ABOVE_NOISE * noise)
+    least = _least_contrast(darkness)
     contrast = _contrast_around(darkness)
     np.maximum(contrast, least / _CERTAIN, out=contrast)
     share = darkness / contrast
@@ -155,21 +160,54 @@ def _below_paper(gray: UInt8Array, paper: FloatArray) -> FloatArray:
     return darkness
 
 
-def _noise(darkness: FloatArray) -> tuple[float, float]:
-    """Median darkness of paper and its standard deviation: grain, texture and rest of shading.
+def _least_contrast(darkness: FloatArray) -> FloatArray | float:
+    """What stands out of the noise, as `Ink.least`.
 
-    Taken from the whole distribution below its middle, which ink is too rare to reach; the lower
-    half of the deviations is enough, since paper varies to both sides alike.
+    A table with a grain must not hide what is written on the sheet that lies on it: where the
+    ground is quieter than in most of the picture, less stands out.
     """
+    middle, noise = _noise(darkness)
+    overall = max(_LEAST_CONTRAST, middle + _ABOVE_NOISE * noise)
+    if overall == _LEAST_CONTRAST or min(darkness.shape) <= _SMALL_AND_LARGE[0]:
+        return overall
+    values = _sampled(darkness)
+    side = -(-max(values.shape) // _NOISE_BLOCKS)
+    rows, columns = (-(-length // side) for length in values.shape)
+    margins = (0, rows * side - values.shape[0]), (0, columns * side - values.shape[1])
+    blocks = np.pad(values, margins, mode="symmetric").reshape(rows, side, columns, side)
+    middles, noises = _noise_along(blocks.swapaxes(1, 2).reshape(rows, columns, -1))
+    here = (middles + _ABOVE_NOISE * noises).astype(np.float32)
+    return _enlarged(np.clip(here, _LEAST_CONTRAST, overall), darkness.shape)
+
+
+def _sampled(darkness: FloatArray) -> FloatArray:
+    """Enough of the pixels to tell the noise from."""
     step = max(1, darkness.shape[0] // 400), max(1, darkness.shape[1] // 400)
-    values = darkness[:: step[0], :: step[1]].ravel()
-    middle = float(np.median(values))
-    below = middle - values[values <= middle]
+    return darkness[:: step[0], :: step[1]]
+
+
+def _noise(darkness: FloatArray) -> tuple[float, float]:
+    """Median darkness of paper and its standard deviation: grain, texture and rest of shading."""
+    middle, noise = _noise_along(_sampled(darkness).ravel())
+    return float(middle), float(noise)
+
+
+def _noise_along(values: FloatArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Medians and standard deviations of what is paper, along the last axis.
+
+    Taken from the distribution below its middle, which ink is too rare to reach; the lower half of
+    the deviations is enough, since paper varies to both sides alike.
+    """
+    lower, middle, upper = np.quantile(values, (0.25, 0.5, 0.7), axis=-1)
     # Half of the deviations are less than 0.67 standard deviations.
-    spread = float(np.quantile(below, 0.5)) / 0.6745
+    spread = (middle - lower) / 0.6745
     # A quarter of the paper may lie beyond what the lower half tells, where darkness ends at 0.
-    above = float(np.quantile(values, 0.7)) - middle
-    return middle, max(spread, min(above / 0.52, 3 * spread + 0.004))
+    return middle, np.maximum(spread, np.minimum((upper - middle) / 0.52, 3 * spread + 0.004))
+
+
+def _enlarged(small: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    picture = Image.fromarray(small)
+    return np.asarray(picture.resize((shape[1], shape[0]), Image.Resampling.BILINEAR))
 
 
 def _contrast_around(darkness: FloatArray) -> FloatArray:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from penmark.reading.classifier import Classifier, default_model
 from penmark.reading.ink import find_ink, light_share
 from penmark.reading.layout import Line, find_lines
-from penmark.reading.marks import Mark, digit_marks, find_marks
+from penmark.reading.marks import Mark, digit_marks, find_marks, weighted_quantile
 from penmark.reading.picture import Picture, open_picture
 from penmark.reading.results import NO_DIGIT, Box, Digit, Reading
 from penmark.reading.ruling import without_ruling
@@ -28,6 +28,11 @@ _LETTER_GAP = 0.35
 # So many digits that begin or end a line of text, and are so much higher, are a number beside it.
 _SHORTEST_NUMBER = 3
 _HANDWRITTEN = 1.3
+# Strokes are in grains where a blur that joins them makes marks so much higher; of fewer marks than
+# this none is worth the time.
+_HIGHER, _FEW = 2.0, 12
+# The blur, in widths of the strokes.
+_JOINING = 1.3
 NOTHING_FOUND = "nothing like a digit was found"
 
 
@@ -73,12 +78,38 @@ def _doubtful(rows: list[list[Digit]]) -> bool:
 
 
 def _read_ink(picture: Picture, light: bool, classifier: Classifier) -> list[list[Digit]]:
-    ink = without_ruling(find_ink(picture.pixels, light=light))
-    marks = digit_marks(find_marks(ink), ink.mask.shape)
-    lines = find_lines(marks)
+    lines = find_lines(_whole_marks(picture, light))
     rows = read_lines(lines, classifier)
     kept = [_digits_of(line, row, picture) for line, row in zip(lines, rows, strict=True)]
     return _without_stray(kept)
+
+
+def _whole_marks(picture: Picture, light: bool) -> list[Mark]:
+    """Marks that may be digits; where pencil or chalk left only grains of its strokes, joined.
+
+    A blur wider than the strokes joins grains and, where digits stand close, digits too: it is
+    right where what is joined is much higher than its pieces.
+    """
+    marks = _marks(picture, light, 0.0)
+    if len(marks) < _FEW:
+        return marks
+    stroke = statistics.median(mark.stroke for mark in marks)
+    joined = _marks(picture, light, _JOINING * stroke)
+    is_higher = _typical_height(joined) > _HIGHER * _typical_height(marks)
+    return joined if is_higher else marks
+
+
+def _marks(picture: Picture, light: bool, smoothing: float) -> list[Mark]:
+    ink = without_ruling(find_ink(picture.pixels, light=light, smoothing=smoothing))
+    return digit_marks(find_marks(ink), ink.mask.shape)
+
+
+def _typical_height(marks: list[Mark]) -> float:
+    """The height of the marks that half of the ink belongs to."""
+    if not marks:
+        return 0.0
+    lengths = [mark.area / max(mark.stroke, 1.0) for mark in marks]
+    return weighted_quantile([float(mark.height) for mark in marks], lengths, 0.5)
 
 
 def _reasons(row: list[Candidate]) -> list[str | None]:
