@@ -214,7 +214,7 @@ def test_the_grain_of_a_table_does_not_hide_pale_ink(page, rng):
     assert lines_of(desk.clip(0, 255).astype(np.uint8)) == LINES
 
 
-@pytest.mark.parametrize("seed", [0, 4])
+@pytest.mark.parametrize("seed", [4, 5])
 def test_pencil_strokes_in_grains_are_joined(digits, seed):
     page = compose_page(*digits, seed=seed, surface="white paper", pen="pencil")
     tally = compare(page, read(page.image), seconds=0.0).tally

@@ -31,8 +31,6 @@ _HANDWRITTEN = 1.3
 # Strokes are in grains where a blur that joins them makes marks so much higher; of fewer marks than
 # this none is worth the time.
 _HIGHER, _FEW = 2.0, 12
-# The blur, in widths of the strokes.
-_JOINING = 1.3
 NOTHING_FOUND = "nothing like a digit was found"
 
 
@@ -87,14 +85,13 @@ def _read_ink(picture: Picture, light: bool, classifier: Classifier) -> list[lis
 def _whole_marks(picture: Picture, light: bool) -> list[Mark]:
     """Marks that may be digits; where pencil or chalk left only grains of its strokes, joined.
 
-    A blur wider than the strokes joins grains and, where digits stand close, digits too: it is
+    A blur as wide as the strokes joins grains and, where digits stand close, digits too: it is
     right where what is joined is much higher than its pieces.
     """
     marks = _marks(picture, light, 0.0)
     if len(marks) < _FEW:
         return marks
-    stroke = statistics.median(mark.stroke for mark in marks)
-    joined = _marks(picture, light, _JOINING * stroke)
+    joined = _marks(picture, light, statistics.median(mark.stroke for mark in marks))
     is_higher = _typical_height(joined) > _HIGHER * _typical_height(marks)
     return joined if is_higher else marks
 
