@@ -71,15 +71,13 @@ class Ink:
     edges: FloatArray | None
 
 
-def find_ink(pixels: UInt8Array, *, light: bool, smoothing: float = 0.0) -> Ink:
+def find_ink(darkness: FloatArray, edges: FloatArray, *, smoothing: float = 0.0) -> Ink:
     """Separate ink from paper.
 
     Args:
-        pixels: uint8, shape (height, width, 3).
-        light: whether the ink is lighter than its ground, as chalk is.
+        darkness, edges: as from `measure_darkness`.
         smoothing: standard deviation in pixels of a blur that joins strokes in pieces; 0 for none.
     """
-    darkness, edges = _darkness(~pixels if light else pixels)
     if smoothing:
         darkness = gaussian_filter(darkness, smoothing)
     noise = _noise(darkness)[1]
@@ -95,8 +93,18 @@ def find_ink(pixels: UInt8Array, *, light: bool, smoothing: float = 0.0) -> Ink:
     return Ink(amount, mask, darkness, least, edges)
 
 
-def _darkness(pixels: UInt8Array) -> tuple[FloatArray, FloatArray]:
-    """How much darker than the paper around, 0 to 1, (height, width), and the ground's edges."""
+def measure_darkness(pixels: UInt8Array, *, light: bool) -> tuple[FloatArray, FloatArray]:
+    """How much darker than the paper around each pixel is, and where the ground has edges.
+
+    Args:
+        pixels: uint8, shape (height, width, 3).
+        light: whether the ink is lighter than its ground, as chalk is.
+
+    Returns:
+        What `Ink` calls darkness, before noise is averaged out, and edges.
+    """
+    if light:
+        pixels = ~pixels
     picture = Image.fromarray(pixels)
     small = _small(picture)
     window = _window(pixels.shape, max(small.size))
@@ -154,8 +162,7 @@ def _paper(small: UInt8Array, window: int) -> FloatArray:
 
 
 def _below_paper(gray: UInt8Array, paper: FloatArray) -> FloatArray:
-    enlarged = Image.fromarray(paper).resize((gray.shape[1], gray.shape[0]), 2)
-    ground = np.maximum(np.asarray(enlarged), 24.0)
+    ground = np.maximum(_enlarged(paper, gray.shape), 24.0)
     darkness: FloatArray = np.clip((ground - gray) / ground, 0, 1).astype(np.float32)
     return darkness
 
@@ -221,7 +228,5 @@ def _contrast_around(darkness: FloatArray) -> FloatArray:
     darkest = padded.reshape(rows, block, -1).max(axis=1).reshape(rows, columns, block).max(axis=2)
     reach = max(3, round(max(rows, columns) * _CONTRAST_REACH)) | 1
     spread = gaussian_filter(maximum_filter(darkest, reach), reach / 4)
-    enlarged = Image.fromarray(spread).resize(
-        (columns * block, rows * block), Image.Resampling.BILINEAR
-    )
-    return np.array(enlarged)[:height, :width]
+    # A copy: what comes from a picture is read-only.
+    return _enlarged(spread, padded.shape)[:height, :width].copy()

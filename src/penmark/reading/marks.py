@@ -63,6 +63,11 @@ class Mark:
         return self.y + self.height
 
     @property
+    def length(self) -> float:
+        """How far the pen went, in pixels."""
+        return self.area / max(self.stroke, 1.0)
+
+    @property
     def box(self) -> tuple[int, int, int, int]:
         return self.x, self.y, self.width, self.height
 
@@ -165,7 +170,7 @@ def digit_marks(marks: list[Mark], shape: tuple[int, int]) -> list[Mark]:
     if not marks:
         return []
     # Texture and shadows are paler and softer than ink, however much of them there is.
-    lengths = [mark.area / max(mark.stroke, 1.0) for mark in marks]
+    lengths = [mark.length for mark in marks]
     darkness = weighted_quantile([mark.darkness for mark in marks], lengths, 0.75)
     sharpness = weighted_quantile([mark.sharpness for mark in marks], lengths, 0.75)
     marks = [
@@ -189,7 +194,7 @@ def usual_height(marks: list[Mark]) -> float:
     """The height of what most of the ink belongs to."""
     return weighted_quantile(
         [float(max(mark.height, mark.width / 2)) for mark in marks],
-        [mark.area / max(mark.stroke, 1.0) for mark in marks],
+        [mark.length for mark in marks],
         0.5,
     )
 

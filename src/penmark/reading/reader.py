@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penmark.reading.classifier import Classifier, default_model
-from penmark.reading.ink import find_ink, light_share
+from penmark.reading.ink import Ink, find_ink, light_share, measure_darkness
 from penmark.reading.layout import Line, find_lines
 from penmark.reading.marks import Mark, digit_marks, find_marks, weighted_quantile
 from penmark.reading.picture import Picture, open_picture
@@ -88,16 +88,18 @@ def _whole_marks(picture: Picture, light: bool) -> list[Mark]:
     A blur as wide as the strokes joins grains and, where digits stand close, digits too: it is
     right where what is joined is much higher than its pieces.
     """
-    marks = _marks(picture, light, 0.0)
+    darkness, edges = measure_darkness(picture.pixels, light=light)
+    marks = _marks(find_ink(darkness, edges))
     if len(marks) < _FEW:
         return marks
-    joined = _marks(picture, light, statistics.median(mark.stroke for mark in marks))
+    stroke = statistics.median(mark.stroke for mark in marks)
+    joined = _marks(find_ink(darkness, edges, smoothing=stroke))
     is_higher = _typical_height(joined) > _HIGHER * _typical_height(marks)
     return joined if is_higher else marks
 
 
-def _marks(picture: Picture, light: bool, smoothing: float) -> list[Mark]:
-    ink = without_ruling(find_ink(picture.pixels, light=light, smoothing=smoothing))
+def _marks(ink: Ink) -> list[Mark]:
+    ink = without_ruling(ink)
     return digit_marks(find_marks(ink), ink.mask.shape)
 
 
@@ -105,8 +107,9 @@ def _typical_height(marks: list[Mark]) -> float:
     """The height of the marks that half of the ink belongs to."""
     if not marks:
         return 0.0
-    lengths = [mark.area / max(mark.stroke, 1.0) for mark in marks]
-    return weighted_quantile([float(mark.height) for mark in marks], lengths, 0.5)
+    return weighted_quantile(
+        [float(mark.height) for mark in marks], [mark.length for mark in marks], 0.5
+    )
 
 
 def _reasons(row: list[Candidate]) -> list[str | None]:
