@@ -25,6 +25,15 @@ def test_dense(isa, threads, n, units, rng):
 
 
 @isas
+@threads
+@pytest.mark.parametrize("n", [15, 16, 50])
+@pytest.mark.parametrize("units", [1, 10, 16])
+def test_dense_with_few_units(isa, threads, n, units, rng):
+    layers = [HEAD[0], ("dense", {"units": units, "f": "relu"}), ("dense", {"units": 3})]
+    assert_gradients(Net((15, 19, 1), layers, threads, isa), n, rng)
+
+
+@isas
 def test_dense_with_a_large_batch_and_a_long_reduction(isa, rng):
     layers = [("flat", {}), ("dense", {"units": 150, "f": "sigmoid"}), ("dense", {"units": 10})]
     assert_gradients(Net((20, 18, 1), layers, 2, isa), 260, rng)

@@ -225,7 +225,7 @@ class NativeModel:
         return array
 
     def labels(self, y: NDArray[Any]) -> NDArray[Any]:
-        """`y` as the core takes it: int64 (n,) for sparse losses, else float32 (n, units).
+        """`y` as the core takes it: classes, int64 (n,), or targets, float32 (n, units).
 
         Raises:
             DataError: a wrong shape, a class that the model does not have, or not a number.
@@ -251,7 +251,11 @@ class NativeModel:
             raise DataError(f"labels must have shape (n, {units}); got {array.shape}")
         if not np.isfinite(targets).all():
             raise DataError("a label is not a finite number; mend or remove it")
-        return targets
+        # One-hot rows say no more than their classes, which take a fifth of the memory and less:
+        # in a step of a small network, fetching rows from all over an array is a tenth of the time.
+        classes = targets.argmax(axis=1)
+        one_hot = np.count_nonzero(targets) == len(targets) and targets.max(axis=1).min() == 1
+        return classes if units > 1 and one_hot else targets
 
     def _training(self) -> TrainingSpec:
         if self.training is None:
