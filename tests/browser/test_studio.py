@@ -251,7 +251,7 @@ def test_the_layers_follow_the_drawing_and_a_unit_shows_what_drives_it(opened):
 
 
 def test_curves_move_during_a_training_and_survive_a_reload(opened):
-    page = opened("/train?recipe=mlp-dropout&epochs=400&data=digits")
+    page = opened("/train?recipe=mlp-dropout&epochs=999&data=digits")
     page.get_by_role("button", name="Start training").click()
     newest = page.locator(".chart [role=img]").nth(1)  # the loss never stands still
 
@@ -272,7 +272,7 @@ def test_curves_move_during_a_training_and_survive_a_reload(opened):
     expect(page.get_by_role("progressbar")).to_be_visible()
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_role("button", name="Go on")).to_be_visible(timeout=3 * PATIENCE_MS)
-    expect(page.locator(".run .facts")).to_contain_text("of 400")
+    expect(page.locator(".run .facts")).to_contain_text("of 999")
 
 
 def test_runs_are_compared(opened):
