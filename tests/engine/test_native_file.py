@@ -65,6 +65,39 @@ def test_an_opened_file_is_used_as_a_live_model(saved):
         penmark.evaluate(opened, x, labels + 1)
 
 
+@pytest.mark.parametrize("loss", ["categorical_crossentropy", "mean_squared_error"])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param([[0, 0, 1], [1, 0, 0], [0, 1, 0]], id="one-hot"),
+        pytest.param([[1, 1, 0], [0, 0, 0], [0, 0, 1]], id="as-many-ones-as-rows"),
+        pytest.param([[0, 0, 0.5], [1, 0, 0], [0, -1, 0]], id="one-number-a-row"),
+    ],
+)
+def test_rows_of_labels_score_as_in_keras(saved, tmp_path, loss, rows):
+    _, model, x = saved
+    same = keras.models.clone_model(model)
+    same.set_weights(model.get_weights())
+    same.compile("sgd", loss, metrics=["accuracy"])
+    same.save(tmp_path / "model.keras")
+    y = np.array(rows, np.float32)
+    expected = same.evaluate(x[:3], y, verbose=0, return_dict=True)
+    assert NativeModel.from_file(tmp_path / "model.keras").evaluate(x[:3], y) == (
+        pytest.approx(expected, abs=1e-5)
+    )
+
+
+@pytest.mark.parametrize("loss", ["categorical_crossentropy", "sparse_categorical_crossentropy"])
+def test_no_labels_are_refused_in_one_line(saved, tmp_path, loss):
+    _, model, x = saved
+    same = keras.models.clone_model(model)
+    same.compile("sgd", loss, metrics=["accuracy"])
+    same.save(tmp_path / "model.keras")
+    empty = np.zeros((0, 3) if loss.startswith("categorical") else 0)
+    with pytest.raises(DataError):
+        penmark.evaluate(open_model(tmp_path / "model.keras"), x[:0], empty)
+
+
 def test_a_file_that_the_core_does_not_cover_opens_in_keras(tmp_path):
     model = keras.Sequential([L.Input((4,)), L.LayerNormalization(), L.Dense(2, "softmax")])
     model.save(tmp_path / "model.keras")
