@@ -176,6 +176,25 @@ def test_lines_of_the_paper_are_taken_out(page, squared):
     assert lines_of(both) == LINES
 
 
+@pytest.mark.parametrize("width", [768, 831])
+@pytest.mark.parametrize("height", [640, 703])
+def test_lines_of_the_paper_are_taken_out_up_to_its_edges(page, width, height):
+    lined = np.full((height, width), 250, np.uint8)
+    lined[20::40], lined[21::40], lined[:, 13::40], lined[:, 14::40] = 4 * (150,)
+    sheet = lined[: page.shape[0], : page.shape[1]]
+    np.minimum(sheet, page, out=sheet)
+    assert lines_of(lined) == LINES
+
+
+@pytest.mark.parametrize("seed", [0, 4, 5])
+def test_pencil_paler_than_the_lines_of_its_paper_is_read(digits, seed):
+    difficulty = {"lines": 1.0, "faintness": 0.5}
+    page = compose_page(*digits, seed=seed, difficulty=difficulty, pen="pencil")
+    tally = compare(page, read(page.image), seconds=0.0).tally
+    assert tally.correct >= 0.7 * tally.digits
+    assert tally.false_digits <= 0.2 * tally.digits
+
+
 @pytest.mark.parametrize("degrees", [-8, 5, 10])
 def test_slanted_rows(page_of, degrees):
     image = Image.fromarray(page_of("31415", "92653"))
@@ -203,6 +222,17 @@ def test_the_edge_of_a_sheet_is_no_digit(page):
     desk = np.full((page.shape[0] + 240, page.shape[1] + 300), 70, np.uint8)
     desk[120:-120, 150:-150] = page
     assert lines_of(desk) == LINES
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+def test_a_white_sheet_on_a_dark_table_is_not_taken_for_ink(digits, seed):
+    difficulty = {"desk": 0.6, "rotation": 0.5, "noise": 0.4}
+    page = compose_page(
+        *digits, seed=seed, difficulty=difficulty, surface="white paper", pen="red ink"
+    )
+    tally = compare(page, read(page.image), seconds=0.0).tally
+    assert tally.correct >= 0.6 * tally.digits
+    assert tally.false_digits == 0
 
 
 def test_the_grain_of_a_table_does_not_hide_pale_ink(page, rng):

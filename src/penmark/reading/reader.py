@@ -28,9 +28,14 @@ _LETTER_GAP = 0.35
 # So many digits that begin or end a line of text, and are so much higher, are a number beside it.
 _SHORTEST_NUMBER = 3
 _HANDWRITTEN = 1.3
-# Strokes are in grains where a blur that joins them makes marks so much higher; of fewer marks than
-# this none is worth the time.
-_HIGHER, _FEW = 2.0, 12
+# Strokes may be in grains where a blur that joins them makes marks so much higher, and surely are
+# at the second ratio; fewer marks than this are not worth the time.
+_HIGHER, _MUCH_HIGHER, _FEW = 1.3, 2.0, 12
+# Standard deviations of that blur, in widths of a stroke.
+_BLURS = (1.0, 0.7)
+# Where the share of light ink is nearer to one half than this, both kinds of ink are read: a white
+# sheet on a dark table looks like ink itself.
+_UNSURE = 0.35
 NOTHING_FOUND = "nothing like a digit was found"
 
 
@@ -64,7 +69,7 @@ def read_picture(picture: Picture, classifier: Classifier) -> Reading:
     """`read` for a picture that is open already."""
     share = light_share(picture.pixels)
     digits = _read_ink(picture, share > 0.5, classifier)
-    if _doubtful(digits):
+    if abs(share - 0.5) < _UNSURE or _doubtful(digits):
         digits = max(digits, _read_ink(picture, share <= 0.5, classifier), key=_weight)
     return _reading(digits, picture)
 
@@ -76,30 +81,44 @@ def _doubtful(rows: list[list[Digit]]) -> bool:
 
 
 def _read_ink(picture: Picture, light: bool, classifier: Classifier) -> list[list[Digit]]:
-    lines = find_lines(_whole_marks(picture, light))
+    """The best of the readings of one kind of ink."""
+    readings = [_read_marks(marks, picture, classifier) for marks in _ways_to_mark(picture, light)]
+    return max(readings, key=_area_read)
+
+
+def _read_marks(marks: list[Mark], picture: Picture, classifier: Classifier) -> list[list[Digit]]:
+    lines = find_lines(marks)
     rows = read_lines(lines, classifier)
     kept = [_digits_of(line, row, picture) for line, row in zip(lines, rows, strict=True)]
     return _without_stray(kept)
 
 
-def _whole_marks(picture: Picture, light: bool) -> list[Mark]:
-    """Marks that may be digits; where pencil or chalk left only grains of its strokes, joined.
+def _ways_to_mark(picture: Picture, light: bool) -> list[list[Mark]]:
+    """Marks that may be digits; where pencil or chalk left only grains of its strokes, joined too.
 
-    A blur as wide as the strokes joins grains and, where digits stand close, digits too: it is
-    right where what is joined is much higher than its pieces.
+    A blur about as wide as the strokes joins grains and, where digits stand close, digits as well:
+    it is tried where what is joined is higher than its pieces, and right where it is much higher.
     """
     darkness, edges = measure_darkness(picture.pixels, light=light)
-    marks = _marks(find_ink(darkness, edges))
+    ink = without_ruling(find_ink(darkness, edges))
+    marks = _marks(ink)
     if len(marks) < _FEW:
-        return marks
+        return [marks]
     stroke = statistics.median(mark.stroke for mark in marks)
-    joined = _marks(find_ink(darkness, edges, smoothing=stroke))
-    is_higher = _typical_height(joined) > _HIGHER * _typical_height(marks)
-    return joined if is_higher else marks
+    height = _typical_height(marks)
+    ways = []
+    for share in _BLURS:
+        blurred = find_ink(ink.darkness, edges, smoothing=share * stroke)
+        joined = _marks(without_ruling(blurred))
+        if _typical_height(joined) <= _HIGHER * height:
+            break
+        ways.append(joined)
+    if not any(_typical_height(joined) > _MUCH_HIGHER * height for joined in ways):
+        ways.append(marks)
+    return ways
 
 
 def _marks(ink: Ink) -> list[Mark]:
-    ink = without_ruling(ink)
     return digit_marks(find_marks(ink), ink.mask.shape)
 
 
@@ -211,7 +230,16 @@ def _usual_height(boxes: Sequence[Box]) -> float:
 
 def _weight(rows: list[list[Digit]]) -> float:
     """How much was read: digits as far as they are certain, less what is none."""
-    return sum(digit.probability if digit.reason is None else -0.7 for row in rows for digit in row)
+    return sum(_worth(digit) for row in rows for digit in row)
+
+
+def _area_read(rows: list[list[Digit]]) -> float:
+    """The same, each as far as its size goes: pieces of a digit are more, but each is smaller."""
+    return sum(_worth(digit) * digit.box[3] ** 2 for row in rows for digit in row)
+
+
+def _worth(digit: Digit) -> float:
+    return digit.probability if digit.reason is None else -0.7
 
 
 def _digits_of(line: Line, row: list[Candidate], picture: Picture) -> list[Digit]:

@@ -51,7 +51,10 @@ class _Chain:
 
 
 def without_ruling(ink: Ink) -> Ink:
-    """The ink without the printed lines of the paper; `ink` itself where there are none."""
+    """The ink without the printed lines of the paper; `ink` itself where there are none.
+
+    Its darkness is 0 where they were: what is paler than they can be told from the paper again.
+    """
     height, width = ink.mask.shape
     if min(height, width) < _LEAST_SIDE // 2 or max(height, width) < _LEAST_SIDE:
         return ink
@@ -64,8 +67,12 @@ def without_ruling(ink: Ink) -> Ink:
     down = _lines(np.ascontiguousarray(dark.T))
     if down:
         erased |= _pixels_of(down, np.ascontiguousarray(dark.T)).T
-    amount = np.where(erased, 0, ink.amount).astype(np.uint8)
-    return dataclasses.replace(ink, amount=amount, mask=ink.mask & ~erased)
+    return dataclasses.replace(
+        ink,
+        amount=np.where(erased, 0, ink.amount).astype(np.uint8),
+        mask=ink.mask & ~erased,
+        darkness=np.where(erased, 0, ink.darkness).astype(np.float32),
+    )
 
 
 def _is_ruling(lines: list[_Chain], width: int, height: int) -> bool:
@@ -93,13 +100,15 @@ def _thin(dark: Mask, thickest: int) -> Mask:
 
 def _lines(dark: Mask) -> list[_Chain]:
     """Long thin lines that run more or less across."""
-    height, width = dark.shape
+    width = dark.shape[1]
     count = _strips(width)
-    span = width // count
+    span = width / count
     thin = _thin(dark, _thickest(width))
     slack = max(3, round(_STEEPEST * span / 2)) | 1
     near = maximum_down(thin, slack)
-    coverage = near[:, : span * count].reshape(height, count, span).mean(axis=2)
+    starts = np.arange(count) * width // count
+    coverage = np.add.reduceat(near, starts, axis=1, dtype=np.float32)
+    coverage /= np.diff(starts, append=width)
     chains: list[_Chain] = []
     done: list[_Chain] = []
     gap = max(2, round(_LONGEST_GAP * count))
@@ -135,7 +144,7 @@ def _nearest(rows: list[float], target: float) -> int:
     return after - 1 if target - rows[after - 1] <= rows[after] - target else after
 
 
-def _extended(line: _Chain, peaks: list[list[float]], span: int) -> _Chain:
+def _extended(line: _Chain, peaks: list[list[float]], span: float) -> _Chain:
     """With the pieces that lie where the line goes on, however long digits hide it."""
     allowed = 3.0 + 0.1 * span
     for _ in range(2):
@@ -161,7 +170,7 @@ def _peaks(coverage: NDArray[np.float64]) -> list[float]:
     return middles
 
 
-def _is_line(chain: _Chain, count: int, span: int) -> bool:
+def _is_line(chain: _Chain, count: int, span: float) -> bool:
     shown = len(chain.strips)
     extent = chain.strips[-1] - chain.strips[0] + 1
     if shown < _LEAST_SHOWN * count or shown < _LEAST_DENSITY * extent:
@@ -174,7 +183,7 @@ def _is_line(chain: _Chain, count: int, span: int) -> bool:
 def _pixels_of(lines: list[_Chain], dark: Mask) -> Mask:
     """The pixels to take away."""
     height, width = dark.shape
-    span = width // _strips(width)
+    span = width / _strips(width)
     erased = np.zeros_like(dark)
     thickest = _thickest(width)
     thin = _thin(dark, thickest)
