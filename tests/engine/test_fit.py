@@ -105,6 +105,16 @@ def test_integer_labels_do_for_either_cross_entropy(images, labels):
     assert losses == pytest.approx([losses[0]] * 6)
 
 
+def test_integer_labels_do_for_a_probability_for_each_class(images, labels):
+    losses = [
+        penmark.evaluate(dropout_model(loss="binary_crossentropy"), images, given)[0]
+        for given in (labels, labels.reshape(-1, 1), np.eye(4)[labels])
+    ]
+    assert losses == pytest.approx([losses[0]] * 3)
+    with pytest.raises(DataError, match="the model has 4 classes"):
+        penmark.evaluate(dropout_model(loss="binary_crossentropy"), images, labels + 1)
+
+
 def test_evaluate_and_predict_return_what_keras_returns(images, labels):
     model = dropout_model()
     one_hot = np.eye(4)[labels]

@@ -34,9 +34,9 @@ def test_what_is_made_repeats_with_the_generator(digits):
     np.testing.assert_array_equal(first, second)
 
 
-def test_no_part_of_a_digit_and_no_line_could_be_a_one(digits, rng):
+def test_no_part_of_a_digit_no_line_and_no_tick_could_be_a_one(digits, rng):
     """Upright and narrow is how a 1 looks."""
-    for kind in ("parts", "lines"):
+    for kind in ("parts", "lines", "ticks"):
         ink = KINDS[kind](500, digits.x_train, digits.y_train, rng) > 100
         width = ink.any(axis=1).sum(axis=1)
         height = ink.any(axis=2).sum(axis=1)

@@ -36,7 +36,10 @@ def test_they_work_on_other_shapes_and_classes(name, shape, classes, rng):
     model = recipes.get(name).build(image_shape=shape, num_classes=classes)
     probabilities = penmark.predict(model, rng.integers(0, 256, (3, *shape), dtype=np.uint8))
     assert probabilities.shape == (3, classes)
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    if name == "reader":  # each class has a probability of its own
+        assert ((probabilities > 0) & (probabilities < 1)).all()
+    else:
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["quick", "reader"])
@@ -60,15 +63,15 @@ def test_every_epoch_is_its_own_and_repeats_with_its_seed(digits):
         assert (first[0] != changed[0]).any(axis=(1, 2)).mean() > 0.99
 
 
-def test_labels_stay_but_for_a_sixth_that_is_spread_evenly(digits):
+def test_labels_stay_but_for_a_sixth_that_is_of_no_class(digits):
     augment = varied_handwriting(digits)
     y = np.eye(10, dtype=np.float32)[digits.y_train]
     images, labels = augment(digits.x_train, y, 0, 0)
     assert images.shape == digits.x_train.shape and images.dtype == np.uint8
     assert labels.shape == y.shape and labels.dtype == np.float32
-    even = (labels == np.float32(0.1)).all(axis=1)
-    np.testing.assert_array_equal(labels[~even], y[~even])
-    assert even.mean() == pytest.approx(1 / 6, abs=0.04)  # 4 standard deviations
+    none = (labels == 0).all(axis=1)
+    np.testing.assert_array_equal(labels[~none], y[~none])
+    assert none.mean() == pytest.approx(1 / 6, abs=0.04)  # 4 standard deviations
 
 
 def test_a_channel_axis_and_fewer_digits_are_fine(digits):
@@ -84,7 +87,7 @@ def test_a_channel_axis_and_fewer_digits_are_fine(digits):
     y = np.eye(2, dtype=np.float32)[pair.y_train]
     images, labels = varied_handwriting(pair)(pair.x_train, y, 0, 0)
     assert images.shape == pair.x_train.shape
-    assert set(np.unique(labels)) == {0.0, 0.5, 1.0}
+    assert set(np.unique(labels.sum(axis=1))) == {0.0, 1.0}
 
 
 @pytest.mark.parametrize("shape", [(20, 32, 28), (20, 28, 28, 3)])

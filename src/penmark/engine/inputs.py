@@ -73,7 +73,7 @@ def prepare_labels(model: Any, labels: NDArray[Any], count: int) -> NDArray[Any]
 
     Returns:
         The labels; integers made one-hot float32 of shape (n, units) where the loss is
-        `categorical_crossentropy`.
+        `categorical_crossentropy`, or `binary_crossentropy` of several classes.
 
     Raises:
         DataError: wrong count, values outside the classes, not a number, or a wrong shape.
@@ -94,6 +94,8 @@ def prepare_labels(model: Any, labels: NDArray[Any], count: int) -> NDArray[Any]
     loss = loss_name(model)
     if loss in ("categorical_crossentropy", "sparse_categorical_crossentropy"):
         return _class_labels(labels, units, one_hot=loss == "categorical_crossentropy")
+    if loss == "binary_crossentropy" and units > 1 and _are_classes(labels):
+        return _class_labels(labels, units, one_hot=True)
     if loss == "binary_crossentropy" and (labels.min() < 0 or labels.max() > 1):
         raise DataError(
             f"binary_crossentropy takes labels from 0 to 1; got {labels.min()} to {labels.max()}"
@@ -101,9 +103,13 @@ def prepare_labels(model: Any, labels: NDArray[Any], count: int) -> NDArray[Any]
     return labels
 
 
+def _are_classes(labels: NDArray[Any]) -> bool:
+    """Whether there is one class for each image, and not a row of scores."""
+    return labels.ndim == 1 or labels.shape[1:] == (1,)
+
+
 def _class_labels(labels: NDArray[Any], units: int, *, one_hot: bool) -> NDArray[Any]:
-    integers = labels.ndim == 1 or labels.shape[1:] == (1,)
-    if not integers:
+    if not _are_classes(labels):
         if labels.shape[1:] != (units,):
             raise DataError(
                 f"the model gives {units} class scores an image, but the labels have shape "

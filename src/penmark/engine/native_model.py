@@ -255,7 +255,8 @@ class NativeModel:
         # in a step of a small network, fetching rows from all over an array is a tenth of the time.
         one_each = units > 1 and np.count_nonzero(targets) == len(targets)
         if one_each and (targets.max(axis=1) == 1).all():
-            return targets.argmax(axis=1)
+            found: NDArray[np.int64] = targets.argmax(axis=1)
+            return found
         return targets
 
     def _training(self) -> TrainingSpec:

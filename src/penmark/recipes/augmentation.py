@@ -23,7 +23,7 @@ MILDLY = 0.4
 def varied_handwriting(dataset: Dataset) -> Augment | None:
     """What makes every epoch's images of a data set of handwritten digits.
 
-    The labels of digits stay; those of what is made a non-digit become equal for all classes.
+    The labels of digits stay; those of what is made a non-digit become 0 for all classes.
 
     Args:
         dataset: any; what is no gray 28×28 image of a digit has no handwriting to vary.
@@ -48,7 +48,7 @@ def varied_handwriting(dataset: Dataset) -> Augment | None:
         adorn(made, written, rng)
         lots = rng.random(len(images))
         others = np.flatnonzero(lots < NON_DIGITS)
-        labels[others] = 1 / y.shape[1]
+        labels[others] = 0
         made[others] = nondigits.make(len(others), images, written, rng)
         mild = (lots >= NON_DIGITS) & (lots < NON_DIGITS + MILDLY * (1 - NON_DIGITS))
         made[mild] = vary(made[mild], MILD, rng)

@@ -1,8 +1,8 @@
-"""What a camera finds beside digits: letters, lines, blobs, print, parts and mergers of digits.
+"""What a camera finds beside digits: letters, ticks, lines, blobs, print, parts of digits.
 
 They are the outliers of D. Hendrycks, M. Mazeika, T. Dietterich, "Deep anomaly detection with
-outlier exposure", ICLR 2019: a network that is trained to spread its answer evenly over them shows
-by a low top probability that something is no digit.
+outlier exposure", ICLR 2019: a network that is trained to find no class likely for them shows by a
+low top probability that something is no digit.
 """
 
 from __future__ import annotations
@@ -107,6 +107,17 @@ def _scribbles(
     strokes = np.concatenate([corners[:, :-1], corners[:, 1:]], axis=2)
     strokes[:, 5:][rng.random((count, 2)) < 0.5] = np.nan
     return 255 * draw(strokes, _pens(count, rng))
+
+
+def _ticks(
+    count: int, images: UInt8Array, labels: Int64Array, rng: np.random.Generator
+) -> FloatArray:
+    """Check marks: a short stroke down and a long one up, which leans more than a 1 does."""
+    corner = rng.uniform((19, 8), (25, 13), (count, 2))
+    start = corner - rng.uniform((4, 3), (11, 8), (count, 2))
+    end = corner + rng.uniform((-21, 8), (-12, 14), (count, 2))
+    strokes = np.stack([np.hstack([start, corner]), np.hstack([corner, end])], axis=1)
+    return 255 * draw(strokes.astype(np.float32), _pens(count, rng))
 
 
 def _lines(
@@ -242,6 +253,7 @@ KINDS: Mapping[str, Maker] = {
     "letters": _letters,
     "typeset": _typeset,
     "scribbles": _scribbles,
+    "ticks": _ticks,
     "lines": _lines,
     "blobs": _blobs,
     "noise": _noise,
@@ -251,4 +263,4 @@ KINDS: Mapping[str, Maker] = {
     "mergers": _mergers,
 }
 # Text stands beside digits more often than all the rest.
-_MIX = (*KINDS, *("typeset",) * 3)
+_MIX = (*KINDS, *("typeset",) * 4)

@@ -8,7 +8,13 @@ from penmark.recipes.augmentation import varied_handwriting
 from penmark.recipes.recipe import Recipe
 
 
-def _network(name: str, image_shape: tuple[int, ...], num_classes: int, layers: list[Any]) -> Any:
+def _network(
+    name: str,
+    image_shape: tuple[int, ...],
+    num_classes: int,
+    layers: list[Any],
+    activation: str = "softmax",
+) -> Any:
     from penmark.engine.backend import keras
 
     channels = (
@@ -21,7 +27,7 @@ def _network(name: str, image_shape: tuple[int, ...], num_classes: int, layers: 
             *channels,
             *layers,
             keras.layers.Dense(
-                num_classes, activation="softmax", dtype="float32", name="probabilities"
+                num_classes, activation=activation, dtype="float32", name="probabilities"
             ),
         ],
         name=name,
@@ -60,6 +66,9 @@ def _reader(image_shape: tuple[int, ...], num_classes: int) -> Any:
             layers.Dropout(0.2, name="dropout"),
             layers.Dense(128, activation="relu", name="dense"),
         ],
+        # Each digit has a probability of its own, so that none can be likely: a softmax would have
+        # to share out what is no digit, and forget which digit it resembles most.
+        activation="sigmoid",
     )
 
 
@@ -97,7 +106,7 @@ OWN = (
     Recipe(
         name="reader",
         network="Conv 32 3×3 relu, Conv 32 3×3, MaxPool 2, (Conv 64 3×3) twice, Conv 128 3×3, "
-        "MaxPool 2, Dropout 0.2, Dense 128 relu, Dense 10 softmax; batch normalization and relu "
+        "MaxPool 2, Dropout 0.2, Dense 128 relu, Dense 10 sigmoid; batch normalization and relu "
         "after all convolutions but the first",
         make_network=_reader,
         optimizer="adam",
@@ -105,6 +114,7 @@ OWN = (
         schedule="one-cycle",
         batch_size=128,
         epochs=30,
+        loss="binary_crossentropy",
         validation_split=0.02,
         pixels="0-1",
         smallest_image_px=20,

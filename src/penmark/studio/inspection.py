@@ -184,8 +184,8 @@ def _occlusion(
 ) -> tuple[NDArray[np.float64], str]:
     """By how much a unit's activation falls when the pixels around each place are covered.
 
-    For the softmax it is the logarithm of the probability that falls: a probability near 1 hardly
-    moves, whatever is covered.
+    For a class's output it is the logarithm of the probability that falls: a probability near 1
+    hardly moves, whatever is covered.
 
     Source: M. D. Zeiler, R. Fergus, "Visualizing and Understanding Convolutional Networks", ECCV
     2014, section 4.2 (occlusion sensitivity).

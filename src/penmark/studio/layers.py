@@ -71,6 +71,12 @@ def _words(layer: spec.Layer, model: spec.ModelSpec) -> tuple[str, str]:
                     f"Each of the {layer.units} classes weighs all {inputs:,} inputs; softmax "
                     "turns the sums into probabilities that add up to 1.",
                 )
+            if is_output and layer.activation == "sigmoid" and layer.units > 1:
+                return (
+                    "Sigmoid",
+                    f"Each of the {layer.units} classes weighs all {inputs:,} inputs; a sigmoid "
+                    "turns its sum into a probability of its own, so that no class may be likely.",
+                )
             end = _ACTIVATION_WORDS.get(layer.activation, "")
             return (
                 "Dense",
