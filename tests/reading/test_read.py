@@ -218,6 +218,15 @@ def test_specks_and_dashes_are_left_out(page, rng):
     assert lines_of(specked) == LINES
 
 
+@pytest.mark.parametrize("height", [60, 75])
+def test_a_tick_is_no_digit(page_of, height):
+    page = Image.fromarray(page_of("3141", margin=140))
+    x, y = page.width - 60, 200
+    tick = [(x, y - height // 2), (x + height // 4, y), (x + 0.7 * height, y - height)]
+    ImageDraw.Draw(page).line(tick, fill=40, width=6, joint="curve")
+    assert lines_of(page)[0].rstrip("? ") == "3141"
+
+
 def test_the_edge_of_a_sheet_is_no_digit(page):
     desk = np.full((page.shape[0] + 240, page.shape[1] + 300), 70, np.uint8)
     desk[120:-120, 150:-150] = page

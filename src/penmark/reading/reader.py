@@ -36,6 +36,8 @@ _BLURS = (1.0, 0.7)
 # Where the share of light ink is nearer to one half than this, both kinds of ink are read: a white
 # sheet on a dark table looks like ink itself.
 _UNSURE = 0.35
+# The short stroke of a tick is at most this share of the long one's height.
+_SHORT_STROKE = 0.7
 NOTHING_FOUND = "nothing like a digit was found"
 
 
@@ -142,10 +144,24 @@ def _reasons(row: list[Candidate]) -> list[str | None]:
         for candidate, reason in zip(row, reasons, strict=True)
     ]
     letters = _letters([candidate.mark.box for candidate in row], reasons, doubtful)
+    for place, (left, right) in enumerate(zip(row, row[1:], strict=False)):
+        if _is_tick(left, right):
+            reasons[place] = reasons[place + 1] = "it resembles a tick"
     return [
         "it stands among letters or scribble" if reason is None and is_letter else reason
         for reason, is_letter in zip(reasons, letters, strict=True)
     ]
+
+
+def _is_tick(left: Candidate, right: Candidate) -> bool:
+    """Whether two neighbors are the strokes of a tick: as ones, they would be very unequal.
+
+    Together they were no digit, or they would not have been cut apart.
+    """
+    if not (left.of_narrow and right.of_narrow and _gap(left.mark.box, right.mark.box) <= 1):
+        return False
+    ones = all(candidate.probabilities.argmax() == 1 for candidate in (left, right))
+    return ones and left.mark.height < _SHORT_STROKE * right.mark.height
 
 
 def _letters(
