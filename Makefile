@@ -53,7 +53,7 @@ docs: $(INSTALLED_DOCS)
 # lessons that ran here.
 test: $(INSTALLED_DEV)
 	PENMARK_KEEP_LESSONS=build/docs/executed PENMARK_THREADS=1 \
-		$(BIN)/python -m pytest -n 2 --dist loadfile
+		$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(INSTALLED_DEV)
 	$(BIN)/ruff check src tests benchmarks

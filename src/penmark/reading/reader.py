@@ -144,9 +144,6 @@ def _reasons(row: list[Candidate]) -> list[str | None]:
         for candidate, reason in zip(row, reasons, strict=True)
     ]
     letters = _letters([candidate.mark.box for candidate in row], reasons, doubtful)
-    for place, (left, right) in enumerate(zip(row, row[1:], strict=False)):
-        if _is_tick(left, right):
-            reasons[place] = reasons[place + 1] = "it resembles a tick"
     return [
         "it stands among letters or scribble" if reason is None and is_letter else reason
         for reason, is_letter in zip(reasons, letters, strict=True)
@@ -259,6 +256,8 @@ def _worth(digit: Digit) -> float:
 
 
 def _digits_of(line: Line, row: list[Candidate], picture: Picture) -> list[Digit]:
+    # Before what is small is left out, as the short stroke mostly is.
+    ticks = [pair for pair in zip(row, row[1:], strict=False) if _is_tick(*pair)]
     row = [
         candidate
         for candidate in row
@@ -267,6 +266,8 @@ def _digits_of(line: Line, row: list[Candidate], picture: Picture) -> list[Digit
     ]
     digits = []
     for candidate, reason in zip(row, _reasons(row), strict=True):
+        if any(candidate is stroke for tick in ticks for stroke in tick):
+            reason = "it resembles a tick"
         first, second = np.argsort(-candidate.probabilities, kind="stable")[:2]
         digits.append(
             Digit(
