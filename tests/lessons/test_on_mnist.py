@@ -1,7 +1,4 @@
-"""Lessons on MNIST, which has other digits and more of them than the bundled collection.
-
-A file of its own, so that it runs beside the tests on the bundled digits.
-"""
+"""Lessons on MNIST, which has other digits and more of them than the bundled collection."""
 
 from __future__ import annotations
 
