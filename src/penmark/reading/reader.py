@@ -31,6 +31,8 @@ _HANDWRITTEN = 1.3
 # Strokes may be in grains where a blur that joins them makes marks so much higher, and surely are
 # at the second ratio; fewer marks than this are not worth the time.
 _HIGHER, _MUCH_HIGHER, _FEW = 1.3, 2.0, 12
+# Marks that are read in several ways: more, as noise leaves them, would take seconds.
+_MANY = 300
 # Standard deviations of that blur, in widths of a stroke.
 _BLURS = (1.0, 0.7)
 # Where the share of light ink is nearer to one half than this, both kinds of ink are read: a white
@@ -110,14 +112,19 @@ def _ways_to_mark(picture: Picture, light: bool) -> list[list[Mark]]:
     height = _typical_height(marks)
     ways = []
     for share in _BLURS:
-        blurred = find_ink(ink.darkness, edges, smoothing=share * stroke)
-        joined = _marks(without_ruling(blurred))
+        joined = _marks(find_ink(ink.darkness, edges, smoothing=share * stroke))
         if _typical_height(joined) <= _HIGHER * height:
             break
         ways.append(joined)
+        if len(joined) > _MANY:
+            break
     if not any(_typical_height(joined) > _MUCH_HIGHER * height for joined in ways):
         ways.append(marks)
-    return ways
+    kept = ways[:1]
+    for way in ways[1:]:
+        if sum(map(len, kept)) + len(way) <= _MANY:
+            kept.append(way)
+    return kept
 
 
 def _marks(ink: Ink) -> list[Mark]:

@@ -66,8 +66,8 @@ def _reader(image_shape: tuple[int, ...], num_classes: int) -> Any:
             layers.Dropout(0.2, name="dropout"),
             layers.Dense(128, activation="relu", name="dense"),
         ],
-        # Each digit has a probability of its own, so that none can be likely: a softmax would have
-        # to share out what is no digit, and forget which digit it resembles most.
+        # Each digit has a probability of its own, so that none need be likely: a softmax would have
+        # to share 1 out among the digits also where there is none.
         activation="sigmoid",
     )
 
