@@ -245,7 +245,7 @@ def test_the_layers_follow_the_drawing_and_a_unit_shows_what_drives_it(opened):
     for _ in range(layers.count()):
         if following.is_enabled():
             following.click()
-    expect(page.locator(".layer h2")).to_contain_text("Softmax")
+    expect(page.locator(".layer h2")).to_contain_text("Sigmoid")
     page.get_by_role("button", name="Why 7?").click()
     expect(page.locator(".overlay canvas")).to_be_visible(timeout=PATIENCE_MS)
 
