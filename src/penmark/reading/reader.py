@@ -28,9 +28,9 @@ _LETTER_GAP = 0.35
 # So many digits that begin or end a line of text, and are so much higher, are a number beside it.
 _SHORTEST_NUMBER = 3
 _HANDWRITTEN = 1.3
-# Strokes may be in grains where a blur that joins them makes marks so much higher, and surely are
-# at the second ratio; fewer marks than this are not worth the time.
-_HIGHER, _MUCH_HIGHER, _FEW = 1.3, 2.0, 12
+# Strokes may be in grains where a blur that joins them makes marks so much higher; fewer marks than
+# this are not worth the time.
+_HIGHER, _FEW = 1.3, 12
 # Marks that are read in several ways: more, as noise leaves them, would take seconds.
 _MANY = 300
 # Standard deviations of that blur, in widths of a stroke.
@@ -101,7 +101,7 @@ def _ways_to_mark(picture: Picture, light: bool) -> list[list[Mark]]:
     """Marks that may be digits; where pencil or chalk left only grains of its strokes, joined too.
 
     A blur about as wide as the strokes joins grains and, where digits stand close, digits as well:
-    it is tried where what is joined is higher than its pieces, and right where it is much higher.
+    it is tried where what is joined is higher than its pieces.
     """
     darkness, edges = measure_darkness(picture.pixels, light=light)
     ink = without_ruling(find_ink(darkness, edges))
@@ -118,8 +118,7 @@ def _ways_to_mark(picture: Picture, light: bool) -> list[list[Mark]]:
         ways.append(joined)
         if len(joined) > _MANY:
             break
-    if not any(_typical_height(joined) > _MUCH_HIGHER * height for joined in ways):
-        ways.append(marks)
+    ways.append(marks)
     kept = ways[:1]
     for way in ways[1:]:
         if sum(map(len, kept)) + len(way) <= _MANY:
