@@ -271,7 +271,7 @@ def test_curves_move_during_a_training_and_survive_a_reload(opened):
     places(before=third)
     expect(page.get_by_role("progressbar")).to_be_visible()
     page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_role("button", name="Go on")).to_be_visible(timeout=3 * PATIENCE_MS)
+    expect(page.get_by_role("button", name="Go on")).to_be_visible(timeout=6 * PATIENCE_MS)
     expect(page.locator(".run .facts")).to_contain_text("of 999")
 
 
