@@ -22,6 +22,7 @@ constexpr int kColumnVecs = 2;
 #include "brgemm_kernel.inl"
 #include "elementwise_kernel.inl"
 #include "pass_kernel.inl"
+#include "winograd_kernel.inl"
 #include "bf16_by_float.inl"
 #include "peak_kernel.inl"
 #include "kernel_table.inl"

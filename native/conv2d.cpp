@@ -22,7 +22,8 @@ int rows_per_block(const ConvShape& s) {
 
 Conv2D::Conv2D(const Tensor& x, const Tensor& y, const ConvShape& shape, Param& weights,
                Param* bias, Activation activation, int threads, bool training, Arena& arena)
-    : x_(x), y_(y), s_(shape), weights_(weights), bias_(bias), activation_(activation) {
+    : x_(x), y_(y), s_(shape), weights_(weights), bias_(bias), activation_(activation),
+      gradient_(weights, bias, shape.K) {
   const bool reaches = (s_.P - 1) * s_.stride_h + s_.R - s_.pad_top > s_.H ||
                        (s_.Q - 1) * s_.stride_w + s_.S - s_.pad_left > s_.W;
   pads_ = s_.pad_top > 0 || s_.pad_left > 0 || reaches;
@@ -51,9 +52,7 @@ Conv2D::Conv2D(const Tensor& x, const Tensor& y, const ConvShape& shape, Param& 
   Wz_ = border ? std::max(s_.W + s_.S - 1, z_left_ + (s_.Q - 1) * z_step_w_ + 1) : s_.Q;
   z_scratch_ = round_up(static_cast<std::int64_t>(Hz_) * Wz_ * s_.K + 32, 16);
   arena.reserve(&dz_, z_scratch_ * threads);
-  weight_gradient_.reserve(arena, weights_, threads);
-  if (bias_ != nullptr) bias_gradient_.reserve(arena, *bias_, threads);
-  else arena.reserve(&no_bias_, threads * round_up(s_.K, 16));
+  gradient_.reserve(arena, threads);
   if (border) {
     const std::int64_t flipped_rows = static_cast<std::int64_t>(s_.R) * s_.S * s_.K;
     arena.reserve(&flipped_, panel_size(flipped_rows, s_.C));
@@ -156,25 +155,12 @@ std::vector<Sweep> Conv2D::bwd_sweeps() {
       flip_panels(step.kernels, weights_.w, flipped_, s_.R, s_.S, s_.C, s_.K, taps.begin,
                   taps.end);
     };
-  sweep.prepare = [this](const Step& step, int thread) { prepare_bwd(step, thread); };
+  sweep.prepare = [this](const Step& step, int thread) { gradient_.prepare(step, thread); };
   sweep.image = [this](const Step& step, std::int64_t n, int thread) {
     bwd_image(step, n, thread);
   };
-  sweep.end = [this](const Step& step, int thread) { update(step, thread); };
+  sweep.end = [this](const Step& step, int thread) { gradient_.update(step, thread); };
   return {sweep};
-}
-
-float* Conv2D::bias_sums(int thread) const {
-  return bias_ != nullptr ? bias_gradient_.of(thread) : no_bias_ + thread * round_up(s_.K, 16);
-}
-
-void Conv2D::prepare_bwd(const Step& step, int thread) {
-  std::memset(bias_sums(thread), 0, static_cast<std::size_t>(s_.K) * sizeof(float));
-  const Range images = share_of(step.n, thread, step.threads);
-  // A thread without an image must add zeros.
-  if (images.begin == images.end)
-    std::memset(weight_gradient_.of(thread), 0,
-                static_cast<std::size_t>(weights_.size) * sizeof(float));
 }
 
 void Conv2D::bwd_image(const Step& step, std::int64_t n, int thread) {
@@ -186,16 +172,11 @@ void Conv2D::bwd_image(const Step& step, std::int64_t n, int thread) {
     step.kernels.derive_rows(activation_, y + p * row, dy + p * row, s_.K,
                              dz + zp_row_[static_cast<std::size_t>(p)],
                              static_cast<std::int64_t>(z_step_w_) * s_.K, s_.Q, s_.K,
-                             bias_sums(thread));
+                             gradient_.bias_sums(thread));
   if (weights_.trainable)
-    bwd_w_image(step, padded(x_.data + n * x_.stride, thread), dz, weight_gradient_.of(thread),
+    bwd_w_image(step, padded(x_.data + n * x_.stride, thread), dz, gradient_.weight_sums(thread),
                 n == share_of(step.n, thread, step.threads).begin);
   if (x_.grad != nullptr) bwd_d_image(step, dz, x_.grad + n * x_.stride);
-}
-
-void Conv2D::update(const Step& step, int thread) {
-  if (weights_.trainable) weight_gradient_.apply(step, weights_, thread);
-  if (bias_ != nullptr && bias_->trainable) bias_gradient_.apply(step, *bias_, thread);
 }
 
 }  // namespace penmark

@@ -4,7 +4,7 @@
 // a batch-reduce over the R kernel rows of (Q, S*C) times (S*C, bk). Each thread takes whole images.
 #pragma once
 
-#include "layer.h"
+#include "conv_gradient.h"
 
 namespace penmark {
 
@@ -23,10 +23,7 @@ class Conv2D final : public Layer {
   std::vector<Sweep> bwd_sweeps() override;
 
  private:
-  float* bias_sums(int thread) const;
-  void prepare_bwd(const Step& step, int thread);
   void bwd_image(const Step& step, std::int64_t n, int thread);
-  void update(const Step& step, int thread);
   const float* padded(const float* image, int thread) const;
   void fwd_image(const Step& step, const float* x, float* y) const;
   void bwd_d_image(const Step& step, const float* dz, float* dx) const;
@@ -37,6 +34,7 @@ class Conv2D final : public Layer {
   Param& weights_;
   Param* bias_;
   Activation activation_;
+  ConvGradient gradient_;
   bool pads_;
   int Hp_, Wp_;                 // input with its zero border
   int Hz_, Wz_;                 // dz spread out for bwd_d, with its border of zeros
@@ -46,8 +44,6 @@ class Conv2D final : public Layer {
   float* x_padded_ = nullptr;   // (threads, Hp, Wp, C)
   float* dz_ = nullptr;         // (threads, Hz, Wz, K)
   float* flipped_ = nullptr;    // panels of R*S*K by C: the kernel reversed, channels swapped
-  PartialGradient weight_gradient_, bias_gradient_;
-  float* no_bias_ = nullptr;    // (threads, K)
   std::vector<std::int64_t> x_row_;          // (R): kernel rows in x
   std::vector<std::int64_t> w_offset_;       // (panels, R)
   // For bwd_d, the kernel rows that meet rows of dz, and not its border or the gaps of a stride:

@@ -21,7 +21,7 @@ Conv2DBf16::Conv2DBf16(const Tensor& x, const Tensor& y, const ConvShape& shape,
                        Param* bias, Activation activation, int threads, bool training,
                        const Bf16Kernels& bf16, Arena& arena)
     : bf16_(bf16), x_(x), y_(y), s_(shape), weights_(weights), bias_(bias),
-      activation_(activation) {
+      activation_(activation), gradient_(weights, bias, shape.K) {
   Hp_ = std::max((s_.P - 1) * s_.stride_h + s_.R, s_.H + s_.pad_top);
   Wp_ = std::max((s_.Q - 1) * s_.stride_w + s_.S, s_.W + s_.pad_left);
   Kz_ = static_cast<int>(round_up(s_.K, 2));
@@ -53,9 +53,7 @@ Conv2DBf16::Conv2DBf16(const Tensor& x, const Tensor& y, const ConvShape& shape,
   arena.reserve(&dz_pairs_, threads * pairs_size_);
   arena.reserve(&x_pairs_, threads * x_pairs_size_);
   arena.reserve(&xt_, threads * padded_columns(s_.C) * xt_stride_);
-  weight_gradient_.reserve(arena, weights_, threads);
-  if (bias_ != nullptr) bias_gradient_.reserve(arena, *bias_, threads);
-  else arena.reserve(&no_bias_, threads * round_up(s_.K, 16));
+  gradient_.reserve(arena, threads);
   f_size_ = s_.R * flipped_depth_ / 2 * padded_columns(s_.C);
   if (x.grad == nullptr) return;
   arena.reserve(&flipped_, threads * f_size_);
@@ -178,7 +176,7 @@ void Conv2DBf16::bwd_w_image(const Step& step, const float* x, int thread, bool 
   const int taps = s_.C == 1 ? 1 : s_.S, m = s_.C == 1 ? s_.S : s_.C;
   const std::int64_t lda = s_.C == 1 ? 1 : 2 * xt_stride_;
   const std::uint16_t* x_rows = reinterpret_cast<const std::uint16_t*>(xt);
-  float* dw = weight_gradient_.of(thread);
+  float* dw = gradient_.weight_sums(thread);
   const std::int64_t rows = static_cast<std::int64_t>(s_.R) * s_.S * s_.C;
   for (std::int64_t panel = 0; panel < panel_count(s_.K); ++panel) {
     const int bk = panel_width(s_.K, panel);
@@ -211,37 +209,25 @@ std::vector<Sweep> Conv2DBf16::bwd_sweeps() {
     bwd_image(step, n, thread);
   };
   sweep.end = [this](const Step& step, int thread) {
-    if (step.update != nullptr) update(step, thread);
+    if (step.update != nullptr) gradient_.update(step, thread);
   };
   return {sweep};
 }
 
 void Conv2DBf16::prepare_bwd(const Step& step, int thread) {
-  std::memset(bias_sums(thread), 0, static_cast<std::size_t>(s_.K) * sizeof(float));
+  gradient_.prepare(step, thread);
   const Range images = share_of(step.n, thread, step.threads);
-  // A thread without an image must add zeros.
-  if (images.begin == images.end)
-    std::memset(weight_gradient_.of(thread), 0,
-                static_cast<std::size_t>(weights_.size) * sizeof(float));
-  else if (x_.grad != nullptr)
+  if (images.begin != images.end && x_.grad != nullptr)
     pack_flipped(step, flipped_ + thread * f_size_);
 }
 
 void Conv2DBf16::bwd_image(const Step& step, std::int64_t n, int thread) {
-  derive(step, y_.data + n * y_.stride, y_.grad + n * y_.stride, thread, bias_sums(thread));
+  derive(step, y_.data + n * y_.stride, y_.grad + n * y_.stride, thread,
+         gradient_.bias_sums(thread));
   if (step.update != nullptr && weights_.trainable)
     bwd_w_image(step, x_.data + n * x_.stride, thread,
                 n == share_of(step.n, thread, step.threads).begin);
   if (x_.grad != nullptr) bwd_d_image(thread, x_.grad + n * x_.stride);
-}
-
-void Conv2DBf16::update(const Step& step, int thread) {
-  if (weights_.trainable) weight_gradient_.apply(step, weights_, thread);
-  if (bias_ != nullptr && bias_->trainable) bias_gradient_.apply(step, *bias_, thread);
-}
-
-float* Conv2DBf16::bias_sums(int thread) const {
-  return bias_ != nullptr ? bias_gradient_.of(thread) : no_bias_ + thread * round_up(s_.K, 16);
 }
 
 }  // namespace penmark

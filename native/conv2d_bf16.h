@@ -23,8 +23,6 @@ class Conv2DBf16 final : public Layer {
   void fwd_image(const Step& step, std::int64_t n, int thread) const;
   void prepare_bwd(const Step& step, int thread);
   void bwd_image(const Step& step, std::int64_t n, int thread);
-  void update(const Step& step, int thread);
-  float* bias_sums(int thread) const;
   void round_image(const float* image, std::uint16_t* to) const;
   void pack_weights(std::uint32_t* words) const;
   void pack_flipped(const Step& step, std::uint32_t* words) const;
@@ -38,6 +36,7 @@ class Conv2DBf16 final : public Layer {
   Param& weights_;
   Param* bias_;
   Activation activation_;
+  ConvGradient gradient_;
   int Hp_, Wp_;                // input with its border of zeros
   int Kz_;                     // K rounded up to even: a pair never straddles two taps
   std::int64_t depth_, flipped_depth_;  // S*C and S*Kz, rounded up to kBf16Depth
@@ -52,8 +51,6 @@ class Conv2DBf16 final : public Layer {
   std::uint32_t* dz_pairs_ = nullptr;  // (threads, length / 2, K rounded up to 16)
   std::uint32_t* x_pairs_ = nullptr;   // (threads, Hp * Wp / 2, C rounded up to 16)
   std::uint32_t* xt_ = nullptr;        // (threads, C rounded up to 16, xt_stride): x transposed
-  PartialGradient weight_gradient_, bias_gradient_;
-  float* no_bias_ = nullptr;           // (threads, K)
   std::vector<std::int64_t> x_row_, z_row_;            // (R): kernel rows in x and in dz
   std::vector<std::int64_t> w_offset_, f_offset_;      // (panels, R)
 };

@@ -6,6 +6,7 @@ constexpr Kernels make_table(const char* name) {
       activate_bwd, derive_rows,      update,           scale_u8,      scale_f32,
       add,         max_pool,          max_pool_bwd,     average_pool,  average_pool_bwd,
       dropout,     dropout_bwd,       column_sums,      centered_squares, normalize,
-      normalize_sums, normalize_bwd,  multiply_adds,    2 * kChains * kLanes,
+      normalize_sums, normalize_bwd,  winograd_input,   winograd_input_bwd, winograd_output,
+      winograd_output_bwd, winograd_weights, winograd_weights_bwd, multiply_adds,    2 * kChains * kLanes,
   };
 }

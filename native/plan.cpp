@@ -10,6 +10,7 @@
 #include "dense_bf16.h"
 #include "dropout.h"
 #include "pool.h"
+#include "winograd.h"
 
 namespace penmark {
 namespace {
@@ -189,6 +190,9 @@ void Plan::build(const Node& node) {
       if (node.bf16)
         layer = std::make_unique<Conv2DBf16>(x, y, node.conv, *param(0), param(1), node.activation,
                                              threads_, training_, isa_.bf16, arena_);
+      else if (WinogradConv2D::suits(node.conv))
+        layer = std::make_unique<WinogradConv2D>(x, y, node.conv, *param(0), param(1),
+                                                 node.activation, threads_, training_, arena_);
       else
         layer = std::make_unique<Conv2D>(x, y, node.conv, *param(0), param(1), node.activation,
                                          threads_, training_, arena_);

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penmark.engine import _core
-from tests.native.reference import ACTIVATIONS, Net, assert_gradients
+from tests.native.reference import ACTIVATIONS, Net, assert_gradients, conv2d
 
 # The others compute float32 as AVX-512 does; see test_bf16.py for what they are there for.
 FLOAT_ISAS = [isa for isa in _core.usable_isas() if isa in ("scalar", "avx2", "avx512")]
@@ -61,6 +61,70 @@ def test_conv2d_shapes(isa, kernel, strides, same, rng):
     assert_gradients(Net((11, 13, 2), [before, ("conv", conv), *HEAD], 2, isa), 3, rng)
 
 
+# 3x3 kernels at stride 1 between whole vectors of channels take Winograd's way.
+POINTWISE = ("conv", {"filters": 16, "kernel": (1, 1)})
+
+
+@isas
+@threads
+@pytest.mark.parametrize("same", [False, True])
+@pytest.mark.parametrize("size", [(6, 6), (7, 10), (9, 5)])
+def test_conv2d_of_whole_vectors(isa, threads, same, size, rng):
+    conv = ("conv", {"filters": 48, "kernel": (3, 3), "same": same, "f": "tanh"})
+    assert_gradients(Net((*size, 2), [POINTWISE, conv, *HEAD], threads, isa), 5, rng)
+
+
+@isas
+@pytest.mark.parametrize("same", [False, True])
+def test_conv2d_of_whole_vectors_in_several_blocks(isa, same, rng):
+    convs = [
+        ("conv", {"filters": 64, "kernel": (3, 3), "same": same, "f": "sigmoid"}),
+        ("conv", {"filters": 16, "kernel": (3, 3), "same": same}),
+    ]
+    assert_gradients(Net((37, 31, 1), [POINTWISE, *convs, *HEAD], 2, isa), 3, rng)
+
+
+@isas
+@pytest.mark.parametrize("same", [False, True])
+def test_conv2d_of_whole_vectors_to_the_last_bits(isa, same, rng):
+    """Outputs where every sum is exact, and gradients to float32's precision."""
+    shape, n = (11, 8, 32), 7
+    core = _core.Network(shape, 2, isa, True)
+    first = core.conv2d(0, 32, (1, 1), (1, 1), False, False, "linear", True, "first")
+    second = core.conv2d(first, 48, (3, 3), (1, 1), same, True, "relu", True, "second")
+    h, w, c = core.shape(second)
+    output = core.reshape(second, (1, 1, h * w * c))
+    core.set_loss(output, "mean_squared_error")
+    core.set_optimizer("sgd")
+    core.finish()
+    # Multiples of 4: the transformed kernel has quarters.
+    kernel = 4.0 * rng.integers(-4, 5, (3, 3, 32, 48))
+    bias = rng.integers(-9, 10, 48).astype(np.float64)
+    core.set(0, "weight", np.eye(32, dtype=np.float32).reshape(1, 1, 32, 32))
+    core.set(1, "weight", kernel.astype(np.float32))
+    core.set(2, "weight", bias.astype(np.float32))
+    x = rng.integers(-4, 5, (n, *shape)).astype(np.float64)
+
+    y = np.maximum(conv2d(x, kernel, bias, (1, 1), same), 0.0)
+    assert np.array_equal(core.predict(x.astype(np.float32), np.arange(n), n, output), y.reshape(n, -1))
+
+    core.gradients(x.astype(np.float32), np.zeros((n, h * w * c), np.float32), 0)
+    dz = 2 * y / y.size
+    border = [(0, 0), (1, 1), (1, 1), (0, 0)] if same else [(0, 0)] * 4
+    padded = np.pad(x, border)
+    taps = [(r, s, padded[:, r : r + h, s : s + w]) for r in range(3) for s in range(3)]
+    d_kernel, d_padded = np.zeros_like(kernel), np.zeros_like(padded)
+    for r, s, under in taps:
+        d_kernel[r, s] = np.einsum("npqc,npqk->ck", under, dz)
+        d_padded[:, r : r + h, s : s + w] += dz @ kernel[r, s].T
+    dx = d_padded[:, 1:-1, 1:-1] if same else d_padded
+    d_first = np.einsum("nhwc,nhwd->cd", x, dx)
+    for number, expected in enumerate([d_first, d_kernel, dz.sum(axis=(0, 1, 2))]):
+        error = np.abs(core.get(number, "gradient") - expected.reshape(core.params()[number][1]))
+        assert error.max() <= 3e-6 * np.abs(expected).max()
+    assert core.first_overrun == -1
+
+
 @isas
 @pytest.mark.parametrize("kind", ["max", "average"])
 @pytest.mark.parametrize("size, strides", [((2, 2), (2, 2)), ((3, 2), (2, 1)), ((2, 3), (3, 4))])
@@ -90,12 +154,13 @@ def networks(draw):
     h, w = draw(st.integers(3, 10)), draw(st.integers(3, 10))
     shape = (h, w, draw(st.integers(1, 5)))
     layers = []
+    sides = st.tuples(st.integers(1, 3), st.integers(1, 3))
     for _ in range(draw(st.integers(0, 3))):
         kind = draw(st.sampled_from(["conv", "max", "average", "norm", "activate"]))
         if kind == "conv":
             options = {
-                "filters": draw(st.integers(1, 35)),
-                "kernel": (draw(st.integers(1, 3)), draw(st.integers(1, 3))),
+                "filters": draw(st.one_of(st.integers(1, 35), st.sampled_from([16, 32]))),
+                "kernel": draw(st.one_of(st.just((3, 3)), sides)),
                 "strides": (draw(st.integers(1, 2)), draw(st.integers(1, 2))),
                 "same": True,
                 "f": draw(st.sampled_from(["linear", "sigmoid", "tanh"])),

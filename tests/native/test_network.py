@@ -197,12 +197,15 @@ def test_environment_variables_are_obeyed():
     assert result.stdout.split() == ["scalar", "3"]
 
 
-@pytest.mark.parametrize("kind", ["conv", "dense", "norm"])
-def test_layers_below_the_first_that_trains_keep_their_weights(kind, rng):
+@pytest.mark.parametrize("kind", ["conv", "conv above one that trains", "dense", "norm"])
+def test_frozen_layers_keep_their_weights(kind, rng):
     x, y = data(rng)
     net = _core.Network((10, 10, 1), 2, "", True)
     t = 0
-    if kind != "dense":
+    if kind == "conv above one that trains":
+        t = net.conv2d(t, 16, (2, 2), (1, 1), False, True, "relu", True, "below")
+        t = net.conv2d(t, 16, (3, 3), (1, 1), False, True, "relu", False, "frozen")
+    elif kind != "dense":
         t = net.conv2d(t, 5, (3, 3), (1, 1), False, True, "relu", False, "frozen")
     if kind == "norm":
         t = net.batch_norm(t, 0.9, 1e-3, True, True, False, "frozen_norm")

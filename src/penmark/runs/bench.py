@@ -136,6 +136,7 @@ def training_flops(model: Any) -> int:
 
     A product of (m, k) and (k, n) counts 2 m k n. Each layer with a kernel has three of equal size:
     forward, gradient to the weights, gradient to the input; the first has no use for the last.
+    Convolutions count tap by tap, also where the core needs fewer multiplications.
     """
     total = 0
     passes = 2

@@ -1,0 +1,237 @@
+#include "winograd.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "pack.h"
+
+namespace penmark {
+namespace {
+
+constexpr int kPoints = 16;
+// Transformed inputs and outputs of a block, which have to stay in L2 beside the weights.
+constexpr std::int64_t kBlockBytes = 512 * 1024;
+// Tiles to reduce over in bwd_w, so that reading and writing the sums does not cost more.
+constexpr int kReduction = 64;
+// Transformed weights, 16 for every 9: more would come from memory for every image.
+constexpr std::int64_t kMostWeightBytes = 1024 * 1024;
+constexpr std::int64_t kNoShift[] = {0};
+
+int halves(int n) { return (n + 1) / 2; }
+
+// One matrix of C by K, or K by C, per point; apart by no multiple of 4 KB, so that the 16 lie in
+// different sets of the L1 cache.
+std::int64_t apart(std::int64_t floats) { return floats + 16; }
+
+}  // namespace
+
+bool WinogradConv2D::suits(const ConvShape& s) {
+  if (s.R != 3 || s.S != 3 || s.stride_h != 1 || s.stride_w != 1) return false;
+  if (s.C % 16 != 0 || s.K % 16 != 0) return false;
+  if (4LL * kPoints * s.C * s.K > kMostWeightBytes) return false;
+  const int products = kPoints * halves(s.P) * halves(s.Q), direct = 9 * s.P * s.Q;
+  return 4 * products <= 3 * direct;
+}
+
+WinogradConv2D::WinogradConv2D(const Tensor& x, const Tensor& y, const ConvShape& shape,
+                               Param& weights, Param* bias, Activation activation, int threads,
+                               bool training, Arena& arena)
+    : x_(x), y_(y), s_(shape), weights_(weights), bias_(bias), activation_(activation),
+      gradient_(weights, bias, shape.K), down_(halves(s_.P)), across_(halves(s_.Q)) {
+  const std::int64_t row = 4LL * kPoints * across_ * (s_.C + s_.K);
+  const int most = static_cast<int>(std::clamp<std::int64_t>(kBlockBytes / row, 1, 1 << 20));
+  const int blocks = (down_ + most - 1) / most;
+  block_rows_ = (down_ + blocks - 1) / blocks;
+  if (training && blocks == 1)
+    images_ = std::clamp(kReduction / (down_ * across_), 1, std::max(1, most / down_));
+  const std::int64_t tiles = static_cast<std::int64_t>(images_) * block_rows_ * across_;
+  x_points_ = apart(tiles * s_.C);
+  y_points_ = apart(tiles * s_.K);
+  w_points_ = apart(static_cast<std::int64_t>(s_.C) * s_.K);
+  arena.reserve(&xt_, threads * kPoints * x_points_);
+  arena.reserve(&yt_, threads * kPoints * y_points_);
+  arena.reserve(&wt_, kPoints * w_points_);
+  const int widest = std::max(s_.C, s_.K);
+  arena.reserve(&zeros_, widest);
+  arena.reserve(&aside_, static_cast<std::int64_t>(threads) * widest);
+  if (!training) return;
+  arena.reserve(&dz_, static_cast<std::int64_t>(threads) * 2 * block_rows_ * s_.Q * s_.K);
+  arena.reserve(&dwt_, threads * kPoints * w_points_);
+  if (x.grad != nullptr) {
+    arena.reserve(&wt_transposed_, kPoints * w_points_);
+    arena.reserve(&dxt_, threads * kPoints * x_points_);
+  }
+  gradient_.reserve(arena, threads);
+}
+
+WinogradConv2D::Block WinogradConv2D::block_from(int first_row) const {
+  const int rows = std::min(block_rows_, down_ - first_row);
+  return {first_row, rows, rows * across_, 0};
+}
+
+// A panel holds, for every tap, C rows of its width: kernels side by side.
+void WinogradConv2D::transform_weights(const Step& step, int thread) {
+  const Range channels = share_of(s_.C, thread, step.threads);
+  for (std::int64_t panel = 0; panel < panel_count(s_.K); ++panel) {
+    const int width = panel_width(s_.K, panel);
+    step.kernels.winograd_weights(
+        weights_.w + panel_offset(9LL * s_.C, panel) + channels.begin * width,
+        static_cast<std::int64_t>(s_.C) * width,
+        wt_ + panel_offset(s_.C, panel) + channels.begin * width, w_points_,
+        (channels.end - channels.begin) * width);
+  }
+}
+
+void WinogradConv2D::transpose_weights(const Step& step, int thread) {
+  const Range points = share_of(kPoints, thread, step.threads);
+  for (std::int64_t point = points.begin; point < points.end; ++point)
+    flip_panels(step.kernels, wt_ + point * w_points_, wt_transposed_ + point * w_points_, 1, 1,
+                s_.C, s_.K, 0, 1);
+}
+
+void WinogradConv2D::transform_inputs(const Step& step, const float* image, const Block& block,
+                                      int thread) {
+  float* points = xt_ + thread * kPoints * x_points_ + block.at * s_.C;
+  for (int i = 0; i < block.rows; ++i) {
+    TileRow<const float> row{{}, zeros_, s_.W, -s_.pad_left, s_.C, across_};
+    for (int j = 0; j < 4; ++j) {
+      const int h = 2 * (block.first + i) - s_.pad_top + j;
+      if (h >= 0 && h < s_.H) row.rows[j] = image + static_cast<std::int64_t>(h) * s_.W * s_.C;
+    }
+    step.kernels.winograd_input(row, points + static_cast<std::int64_t>(i) * across_ * s_.C,
+                                x_points_);
+  }
+}
+
+void WinogradConv2D::fwd_image(const Step& step, std::int64_t n, int thread) {
+  float* xt = xt_ + thread * kPoints * x_points_;
+  float* yt = yt_ + thread * kPoints * y_points_;
+  float* y = y_.data + n * y_.stride;
+  const bool relu = activation_ == Activation::relu;
+  for (int first = 0; first < down_; first += block_rows_) {
+    const Block block = block_from(first);
+    transform_inputs(step, x_.data + n * x_.stride, block, thread);
+    for (int point = 0; point < kPoints; ++point)
+      for (std::int64_t panel = 0; panel < panel_count(s_.K); ++panel)
+        step.kernels.brgemm({xt + point * x_points_,
+                             wt_ + point * w_points_ + panel_offset(s_.C, panel),
+                             yt + point * y_points_ + panel * kPanel, nullptr, kNoShift, kNoShift,
+                             s_.C, panel_width(s_.K, panel), s_.K, 1, block.tiles,
+                             panel_columns(s_.K, panel), s_.C, false, false});
+    for (int i = 0; i < block.rows; ++i) {
+      TileRow<float> row{{}, aside_ + thread * std::max(s_.C, s_.K), s_.Q, 0, s_.K, across_};
+      for (int j = 0; j < 2; ++j) {
+        const int p = 2 * (first + i) + j;
+        if (p < s_.P) row.rows[j] = y + static_cast<std::int64_t>(p) * s_.Q * s_.K;
+      }
+      step.kernels.winograd_output(yt + static_cast<std::int64_t>(i) * across_ * s_.K, y_points_,
+                                   bias_ != nullptr ? bias_->w : nullptr, relu, row);
+    }
+  }
+  if (activation_ != Activation::linear && !relu)
+    step.kernels.activate(activation_, 0.0f, y, y, y_.features);
+}
+
+std::vector<Sweep> WinogradConv2D::fwd_sweeps() {
+  Sweep sweep;
+  sweep.begin = [this](const Step& step, int thread) { transform_weights(step, thread); };
+  sweep.image = [this](const Step& step, std::int64_t n, int thread) {
+    fwd_image(step, n, thread);
+  };
+  return {sweep};
+}
+
+std::vector<Sweep> WinogradConv2D::bwd_sweeps() {
+  Sweep sweep;
+  if (x_.grad != nullptr)
+    sweep.begin = [this](const Step& step, int thread) { transpose_weights(step, thread); };
+  sweep.prepare = [this](const Step& step, int thread) { gradient_.prepare(step, thread); };
+  sweep.image = [this](const Step& step, std::int64_t n, int thread) {
+    bwd_image(step, n, thread);
+  };
+  sweep.end = [this](const Step& step, int thread) { gradient_.update(step, thread); };
+  return {sweep};
+}
+
+void WinogradConv2D::bwd_image(const Step& step, std::int64_t n, int thread) {
+  const Range images = share_of(step.n, thread, step.threads);
+  float* dx = x_.grad != nullptr ? x_.grad + n * x_.stride : nullptr;
+  if (dx != nullptr) std::memset(dx, 0, static_cast<std::size_t>(x_.features) * sizeof(float));
+  for (int first = 0; first < down_; first += block_rows_) {
+    Block block = block_from(first);
+    const std::int64_t image = (n - images.begin) % images_;
+    block.at = image * block.tiles;
+    transform_gradients(step, n, block, thread);
+    if (dx != nullptr) bwd_d_block(step, block, dx, thread);
+    if (!weights_.trainable) continue;
+    transform_inputs(step, x_.data + n * x_.stride, block, thread);
+    if (image + 1 == images_ || n + 1 == images.end)
+      bwd_w_tiles(step, block.at + block.tiles, n - image == images.begin && first == 0, thread);
+  }
+  if (weights_.trainable && n + 1 == images.end) finish_weight_gradient(step, thread);
+}
+
+void WinogradConv2D::transform_gradients(const Step& step, std::int64_t n, const Block& block,
+                                         int thread) {
+  const std::int64_t length = static_cast<std::int64_t>(s_.Q) * s_.K;  // of a row of outputs
+  const int begin = 2 * block.first, end = std::min(s_.P, begin + 2 * block.rows);
+  const std::int64_t from = n * y_.stride + begin * length;
+  float* dz = dz_ + thread * 2 * block_rows_ * length;
+  step.kernels.derive_rows(activation_, y_.data + from, y_.grad + from, s_.K, dz, s_.K,
+                           static_cast<std::int64_t>(end - begin) * s_.Q, s_.K, gradient_.bias_sums(thread));
+  float* points = yt_ + thread * kPoints * y_points_ + block.at * s_.K;
+  for (int i = 0; i < block.rows; ++i) {
+    TileRow<const float> row{{}, zeros_, s_.Q, 0, s_.K, across_};
+    for (int j = 0; j < 2; ++j)
+      if (begin + 2 * i + j < end) row.rows[j] = dz + (2 * i + j) * length;
+    step.kernels.winograd_output_bwd(row, points + static_cast<std::int64_t>(i) * across_ * s_.K,
+                                     y_points_);
+  }
+}
+
+// Tiles are the reduction.
+void WinogradConv2D::bwd_w_tiles(const Step& step, std::int64_t tiles, bool first, int thread) {
+  const float* xt = xt_ + thread * kPoints * x_points_;
+  const float* yt = yt_ + thread * kPoints * y_points_;
+  float* sums = dwt_ + thread * kPoints * w_points_;
+  for (int point = 0; point < kPoints; ++point)
+    for (std::int64_t panel = 0; panel < panel_count(s_.K); ++panel)
+      step.kernels.brgemm_at({xt + point * x_points_, yt + point * y_points_ + panel * kPanel,
+                              sums + point * w_points_ + panel_offset(s_.C, panel), nullptr,
+                              kNoShift, kNoShift, s_.C, s_.K, panel_width(s_.K, panel), 1, s_.C,
+                              panel_columns(s_.K, panel), static_cast<int>(tiles), !first, false});
+}
+
+void WinogradConv2D::bwd_d_block(const Step& step, const Block& block, float* dx, int thread) {
+  float* dxt = dxt_ + thread * kPoints * x_points_;
+  const float* yt = yt_ + thread * kPoints * y_points_ + block.at * s_.K;
+  for (int point = 0; point < kPoints; ++point)
+    for (std::int64_t panel = 0; panel < panel_count(s_.C); ++panel)
+      step.kernels.brgemm({yt + point * y_points_,
+                           wt_transposed_ + point * w_points_ + panel_offset(s_.K, panel),
+                           dxt + point * x_points_ + panel * kPanel, nullptr, kNoShift, kNoShift,
+                           s_.K, panel_width(s_.C, panel), s_.C, 1, block.tiles,
+                           panel_columns(s_.C, panel), s_.K, false, false});
+  for (int i = 0; i < block.rows; ++i) {
+    TileRow<float> row{{}, aside_ + thread * std::max(s_.C, s_.K), s_.W, -s_.pad_left, s_.C,
+                       across_};
+    for (int j = 0; j < 4; ++j) {
+      const int h = 2 * (block.first + i) - s_.pad_top + j;
+      if (h >= 0 && h < s_.H) row.rows[j] = dx + static_cast<std::int64_t>(h) * s_.W * s_.C;
+    }
+    step.kernels.winograd_input_bwd(dxt + static_cast<std::int64_t>(i) * across_ * s_.C, x_points_,
+                                    row);
+  }
+}
+
+void WinogradConv2D::finish_weight_gradient(const Step& step, int thread) {
+  const float* sums = dwt_ + thread * kPoints * w_points_;
+  float* gradient = gradient_.weight_sums(thread);
+  for (std::int64_t panel = 0; panel < panel_count(s_.K); ++panel) {
+    const std::int64_t kernels = static_cast<std::int64_t>(s_.C) * panel_width(s_.K, panel);
+    step.kernels.winograd_weights_bwd(sums + panel_offset(s_.C, panel), w_points_,
+                                      gradient + panel_offset(9LL * s_.C, panel), kernels, kernels);
+  }
+}
+
+}  // namespace penmark
