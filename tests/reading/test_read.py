@@ -244,6 +244,14 @@ def test_a_white_sheet_on_a_dark_table_is_not_taken_for_ink(digits, seed):
     assert tally.false_digits == 0
 
 
+def test_the_edges_of_a_sheet_do_not_outweigh_what_is_written_on_it(real_data):
+    """Blurred, the edges of this sheet become one mark, a 1 of the page's height."""
+    mnist = penmark.load_data("mnist")
+    page = compose_page(mnist.x_test, mnist.y_test, seed=3, difficulty={"desk": 0.25})
+    tally = compare(page, read(page.image), seconds=0.0).tally
+    assert tally.correct >= 0.9 * tally.digits
+
+
 def test_the_grain_of_a_table_does_not_hide_pale_ink(page, rng):
     height, width = page.shape[0] + 500, page.shape[1] + 500
     streaks = rng.normal(0, 20, (height, width // 8)).repeat(8, axis=1)

@@ -253,8 +253,8 @@ def _weight(rows: list[list[Digit]]) -> float:
 
 
 def _area_read(rows: list[list[Digit]]) -> float:
-    """The same, each as far as its size goes: pieces of a digit are more, but each is smaller."""
-    return sum(_worth(digit) * digit.box[3] ** 2 for row in rows for digit in row)
+    """The same, each as far as its box goes: pieces of a digit are more, but each is smaller."""
+    return sum(_worth(digit) * digit.box[2] * digit.box[3] for row in rows for digit in row)
 
 
 def _worth(digit: Digit) -> float:

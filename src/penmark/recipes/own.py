@@ -61,6 +61,7 @@ def _reader(image_shape: tuple[int, ...], num_classes: int) -> Any:
             *_normalized_conv(3, 64, 3),
             *_normalized_conv(4, 64, 3),
             *_normalized_conv(5, 128, 3),
+            *_normalized_conv(6, 128, 3),
             layers.MaxPooling2D(2, name="pool_2"),
             layers.Flatten(name="flatten"),
             layers.Dropout(0.2, name="dropout"),
@@ -105,9 +106,9 @@ OWN = (
     ),
     Recipe(
         name="reader",
-        network="Conv 32 3×3 relu, Conv 32 3×3, MaxPool 2, (Conv 64 3×3) twice, Conv 128 3×3, "
-        "MaxPool 2, Dropout 0.2, Dense 128 relu, Dense 10 sigmoid; batch normalization and relu "
-        "after all convolutions but the first",
+        network="Conv 32 3×3 relu, Conv 32 3×3, MaxPool 2, (Conv 64 3×3) twice, "
+        "(Conv 128 3×3) twice, MaxPool 2, Dropout 0.2, Dense 128 relu, Dense 10 sigmoid; "
+        "batch normalization and relu after all convolutions but the first",
         make_network=_reader,
         optimizer="adam",
         learning_rate=0.003,
@@ -117,7 +118,7 @@ OWN = (
         loss="binary_crossentropy",
         validation_split=0.02,
         pixels="0-1",
-        smallest_image_px=20,
+        smallest_image_px=24,
         augmentation=varied_handwriting,
     ),
 )
