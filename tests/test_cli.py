@@ -252,7 +252,7 @@ def test_a_model_names_images_that_look_mislabeled(mixed_folder, tmp_path):
         (["train", "sofmax"], 2, "did you mean softmax?"),
         (["train", "softmax", "--data", "mnits"], 2, "mnist"),
         (["train", "softmax", "--data", "digits", "--epochs", "0"], 2, "epochs must be at least 1"),
-        (["train", "softmax", "--data", "digits", "--epochs", "x"], 2, "valid integer"),
+        (["train", "softmax", "--data", "digits", "--epochs", "x"], 2, "valid int"),
         (["train", "softmax", "--data", "digits", "--image-size", "big"], 2, "like 28x28"),
         (["train", "softmax", "--data", "digits", "--engine", "warp"], 2, "engine must be one of"),
         (["train", "perceptron", "--data", "digits", "--optimizer", "adam"], 2, "rule of its own"),

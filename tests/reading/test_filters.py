@@ -114,6 +114,23 @@ def test_median_along_a_row(length, size):
     assert_same(filters.median_filter1d(values, size), wanted)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 100, 201])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.uint8])
+def test_median(count, dtype):
+    values = (np.random.default_rng(count).random(count) * 255).astype(dtype)
+    assert filters.median(values) == pytest.approx(np.median(values), rel=1e-6)
+    assert filters.median(values.tolist()) == pytest.approx(np.median(values.tolist()), rel=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(1,), (2,), (301,), (4, 1), (7, 64), (2, 3, 5)])
+def test_quantiles(shape):
+    values = np.random.default_rng(1).random(shape, np.float32)
+    shares = (0.25, 0.5, 0.7, 0.0, 1.0)
+    found = filters.quantiles(values, shares)
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, np.quantile(values, shares, axis=-1), rtol=1e-6)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_inner(shape):
     mask = masks(shape, 0.9)

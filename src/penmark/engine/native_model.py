@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ml_dtypes import bfloat16
 from numpy.typing import NDArray
 
 from penmark.engine import _core, spec
@@ -151,7 +150,12 @@ class NativeModel:
         float32, or, as in Keras, bfloat16 where the last layer's policy is `mixed_bfloat16`.
         """
         out = self.activations(x, self.model.output, batch_size)
-        return out.astype(bfloat16) if self.model.output_layer.bfloat16 else out
+        if not self.model.output_layer.bfloat16:
+            return out
+        # Only here: a model of float32 shall not wait for it.
+        from ml_dtypes import bfloat16
+
+        return out.astype(bfloat16)
 
     def activations(self, x: NDArray[Any], layer: str, batch_size: int | None = None) -> FloatArray:
         """What layer `layer` gives for each image, float32 of shape (n, *its output shape).

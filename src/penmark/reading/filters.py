@@ -8,10 +8,11 @@ anything else exactly.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
@@ -206,6 +207,34 @@ def median_filter1d(values: NDArray[np.float64], size: int) -> NDArray[np.float6
     padded = np.pad(values, (size // 2, (size - 1) // 2), mode="edge")
     medians: NDArray[np.float64] = np.sort(sliding_window_view(padded, size))[:, size // 2]
     return medians
+
+
+def quantiles(values: NDArray[Any], shares: Sequence[float]) -> NDArray[np.float64]:
+    """As `numpy.quantile(values, shares, axis=-1)`, which loads `numpy.ma` at its first call.
+
+    Args:
+        values: real numbers, none of them NaN, shape (..., n) with n at least 1.
+        shares: between 0 and 1.
+
+    Returns:
+        float64, shape (shares, ...).
+    """
+    places = np.array(shares) * (values.shape[-1] - 1)
+    lower = places.astype(np.intp)
+    upper = np.minimum(lower + 1, values.shape[-1] - 1)
+    ordered = np.partition(values, np.concatenate([lower, upper]), axis=-1)
+    low, high = ordered[..., lower], ordered[..., upper]
+    between: NDArray[np.float64] = low + (high - low) * (places - lower)
+    return np.moveaxis(between, -1, 0)
+
+
+def median(values: npt.ArrayLike) -> float:
+    """Median of all values, as `numpy.median(values)`.
+
+    Args:
+        values: real numbers, at least one, none of them NaN.
+    """
+    return float(quantiles(np.ravel(values), (0.5,))[0])
 
 
 def inner(mask: Mask) -> Mask:

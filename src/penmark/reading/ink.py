@@ -23,6 +23,7 @@ from penmark.reading.filters import (
     mean_of_four,
     median_of_nine,
     minimum_filter,
+    quantiles,
     uniform_filter,
 )
 
@@ -205,7 +206,7 @@ def _noise_along(values: FloatArray) -> tuple[NDArray[np.float64], NDArray[np.fl
     Taken from the distribution below its middle, which ink is too rare to reach; the lower half of
     the deviations is enough, since paper varies to both sides alike.
     """
-    lower, middle, upper = np.quantile(values, (0.25, 0.5, 0.7), axis=-1)
+    lower, middle, upper = quantiles(values, (0.25, 0.5, 0.7))
     # Half of the deviations are less than 0.67 standard deviations.
     spread = (middle - lower) / 0.6745
     # A quarter of the paper may lie beyond what the lower half tells, where darkness ends at 0.

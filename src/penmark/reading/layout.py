@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import statistics
 
 import numpy as np
 
+from penmark.reading.filters import median
 from penmark.reading.marks import Mark, usual_height
 
 # Steepest line of writing, as rise over run: 24 degrees.
@@ -55,7 +55,7 @@ def find_lines(marks: list[Mark]) -> list[Line]:
         if groups:
             last = groups[-1]
             levels = [m.center[1] - slope * m.center[0] for m in last]
-            usual = statistics.median(m.height for m in last)
+            usual = median([m.height for m in last])
             if level - float(np.mean(levels)) < 0.6 * max(usual, 0.7 * mark.height):
                 last.append(mark)
                 continue
@@ -83,22 +83,22 @@ def _common_slope(marks: list[Mark], height: float) -> float:
         return 0.0
     neighbors = np.where(is_near, across, np.inf)[own].argmin(axis=1)
     slopes = down[own, neighbors] / across[own, neighbors]
-    return float(np.clip(np.median(slopes), -_STEEPEST, _STEEPEST))
+    return float(np.clip(median(slopes), -_STEEPEST, _STEEPEST))
 
 
 def _fitted(group: list[Mark], slope: float) -> Line:
     """A line through the middles of a group; its own slope where it has enough marks for one."""
     xs = np.array([mark.center[0] for mark in group])
     ys = np.array([mark.center[1] for mark in group])
-    height = float(statistics.median(mark.height for mark in group))
+    height = median([mark.height for mark in group])
     if len(group) >= 4 and float(np.ptp(xs)) > 4 * height:
         i, j = np.triu_indices(len(xs), 1)
         apart = np.abs(xs[i] - xs[j]) > height
         if apart.any():
             # Theil and Sen: the median slope of all pairs minds no outlier.
-            own = float(np.median((ys[i] - ys[j])[apart] / (xs[i] - xs[j])[apart]))
+            own = median((ys[i] - ys[j])[apart] / (xs[i] - xs[j])[apart])
             slope = float(np.clip(own, slope - 0.15, slope + 0.15))
-    return Line(list(group), slope, float(np.median(ys - slope * xs)), height)
+    return Line(list(group), slope, median(ys - slope * xs), height)
 
 
 def _reassigned(marks: list[Mark], lines: list[Line], slope: float) -> list[Line]:

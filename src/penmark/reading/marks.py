@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from penmark.reading.filters import Pieces, inner, label, maximum_filter
+from penmark.reading.filters import Pieces, inner, label, maximum_filter, median
 from penmark.reading.ink import Ink
 
 UInt8Array = NDArray[np.uint8]
@@ -138,7 +138,7 @@ def _sharpness(values: FloatArray, outline: Mask, darkness: float) -> float:
     if min(values.shape) <= 1:
         return 1.0
     down_slope, across_slope = (np.gradient(values, axis=axis)[outline] for axis in (0, 1))
-    return float(np.median(np.hypot(down_slope, across_slope))) / max(darkness, 1e-6)
+    return median(np.hypot(down_slope, across_slope)) / max(darkness, 1e-6)
 
 
 def _median_edge(
@@ -152,7 +152,7 @@ def _median_edge(
         ((rows[::step] + start[0]) * down).astype(int),
         ((columns[::step] + start[1]) * across).astype(int),
     ]
-    return float(np.median(under))
+    return median(under)
 
 
 def digit_marks(marks: list[Mark], shape: tuple[int, int]) -> list[Mark]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import statistics
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from penmark.reading.classifier import Classifier, default_model
+from penmark.reading.filters import median
 from penmark.reading.ink import Ink, find_ink, light_share, measure_darkness
 from penmark.reading.layout import Line, find_lines
 from penmark.reading.marks import Mark, digit_marks, find_marks, weighted_quantile
@@ -18,6 +19,8 @@ from penmark.reading.picture import Picture, open_picture
 from penmark.reading.results import NO_DIGIT, Box, Digit, Reading
 from penmark.reading.ruling import without_ruling
 from penmark.reading.segmentation import Candidate, read_lines
+
+FloatArray = NDArray[np.float32]
 
 # Below this probability of the likeliest digit a mark is no digit.
 LEAST_PROBABILITY = 0.6
@@ -33,6 +36,8 @@ _HANDWRITTEN = 1.3
 _HIGHER, _FEW = 1.3, 12
 # Marks that are read in several ways: more, as noise leaves them, would take seconds.
 _MANY = 300
+# In pictures of so many pixels each way a look at half the size tells first, with less certainty.
+_LARGE, _MAY_BE_HIGHER = 800, 1.15
 # Standard deviations of that blur, in widths of a stroke.
 _BLURS = (1.0, 0.7)
 # Where the share of light ink is nearer to one half than this, both kinds of ink are read: a white
@@ -108,10 +113,12 @@ def _ways_to_mark(picture: Picture, light: bool) -> list[list[Mark]]:
     marks = _marks(ink)
     if len(marks) < _FEW:
         return [marks]
-    stroke = statistics.median(mark.stroke for mark in marks)
+    stroke = median([mark.stroke for mark in marks])
     height = _typical_height(marks)
     ways = []
     for share in _BLURS:
+        if not _may_join(ink.darkness, edges, share * stroke, height):
+            break
         joined = _marks(find_ink(ink.darkness, edges, smoothing=share * stroke))
         if _typical_height(joined) <= _HIGHER * height:
             break
@@ -124,6 +131,18 @@ def _ways_to_mark(picture: Picture, light: bool) -> list[list[Mark]]:
         if sum(map(len, kept)) + len(way) <= _MANY:
             kept.append(way)
     return kept
+
+
+def _may_join(darkness: FloatArray, edges: FloatArray, smoothing: float, height: float) -> bool:
+    """Whether so wide a blur may make marks of this height higher, by a look at half the size.
+
+    What the blur leaves of them hardly loses by that, and the look takes an eighth of the time.
+    """
+    if min(darkness.shape) < _LARGE:
+        return True
+    halved = np.asarray(Image.fromarray(darkness).reduce(2))
+    joined = _marks(find_ink(halved, edges, smoothing=smoothing / 2))
+    return 2 * _typical_height(joined) > _MAY_BE_HIGHER * height
 
 
 def _marks(ink: Ink) -> list[Mark]:
@@ -193,7 +212,7 @@ def _letters(
             from_end = np.logical_and.accumulate(clear[::-1])[::-1]
             for number in (from_start, from_end):
                 if _SHORTEST_NUMBER <= number.sum() < length and (
-                    np.median(heights[number]) > _HANDWRITTEN * np.median(heights[~number])
+                    median(heights[number]) > _HANDWRITTEN * median(heights[~number])
                 ):
                     letters[phrase] &= ~number
     return letters
@@ -244,7 +263,7 @@ def _gap(one: Box, other: Box) -> int:
 
 
 def _usual_height(boxes: Sequence[Box]) -> float:
-    return float(statistics.median(box[3] for box in boxes)) if boxes else 0.0
+    return median([box[3] for box in boxes]) if boxes else 0.0
 
 
 def _weight(rows: list[list[Digit]]) -> float:

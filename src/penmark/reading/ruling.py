@@ -16,7 +16,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from penmark.reading.filters import maximum_down, median_filter1d, opening_down
+from penmark.reading.filters import maximum_down, median, median_filter1d, opening_down
 from penmark.reading.ink import Ink
 
 Mask = NDArray[np.bool_]
@@ -201,7 +201,7 @@ def _pixels_of(lines: list[_Chain], dark: Mask) -> Mask:
         around = np.arange(-thickest - 2, thickest + 3)
         grid = np.clip(np.rint(rows).astype(int)[None, :] + around[:, None], 0, height - 1)
         own = thin[grid, columns[None, :]]
-        thickness = float(np.median(own.sum(axis=0)[own.any(axis=0)])) if own.any() else 0.0
+        thickness = median(own.sum(axis=0)[own.any(axis=0)]) if own.any() else 0.0
         taken = own & (own.sum(axis=0) <= 1.8 * thickness + 1)[None, :]
         # With a line goes the gray beside it, where no stroke starts.
         beside = maximum_down(taken, 3)
