@@ -23,6 +23,24 @@ int halves(int n) { return (n + 1) / 2; }
 // different sets of the L1 cache.
 std::int64_t apart(std::int64_t floats) { return floats + 16; }
 
+// Pixels in `rows` rows of `columns`, the channels of each contiguous.
+template <class T>
+struct Pixels {
+  T* data;
+  int rows, columns, channels;
+};
+
+// A row of tiles, `high` pixels high, the first of which begins at pixel (top, left).
+template <class T>
+TileRow<T> tile_row(const Pixels<T>& pixels, T* outside, int top, int left, int high, int tiles) {
+  TileRow<T> row{{}, outside, pixels.columns, left, pixels.channels, tiles};
+  for (int i = 0; i < high; ++i)
+    if (top + i >= 0 && top + i < pixels.rows)
+      row.rows[i] =
+          pixels.data + static_cast<std::int64_t>(top + i) * pixels.columns * pixels.channels;
+  return row;
+}
+
 }  // namespace
 
 bool WinogradConv2D::suits(const ConvShape& s) {
@@ -92,41 +110,41 @@ void WinogradConv2D::transpose_weights(const Step& step, int thread) {
 void WinogradConv2D::transform_inputs(const Step& step, const float* image, const Block& block,
                                       int thread) {
   float* points = xt_ + thread * kPoints * x_points_ + block.at * s_.C;
-  for (int i = 0; i < block.rows; ++i) {
-    TileRow<const float> row{{}, zeros_, s_.W, -s_.pad_left, s_.C, across_};
-    for (int j = 0; j < 4; ++j) {
-      const int h = 2 * (block.first + i) - s_.pad_top + j;
-      if (h >= 0 && h < s_.H) row.rows[j] = image + static_cast<std::int64_t>(h) * s_.W * s_.C;
-    }
-    step.kernels.winograd_input(row, points + static_cast<std::int64_t>(i) * across_ * s_.C,
-                                x_points_);
-  }
+  const Pixels<const float> pixels{image, s_.H, s_.W, s_.C};
+  for (int i = 0; i < block.rows; ++i)
+    step.kernels.winograd_input(tile_row<const float>(pixels, zeros_,
+                                                      2 * (block.first + i) - s_.pad_top,
+                                                      -s_.pad_left, 4, across_),
+                                points + static_cast<std::int64_t>(i) * across_ * s_.C, x_points_);
+}
+
+void WinogradConv2D::multiply_points(const Step& step, const Points& from, const float* weights,
+                                     const Points& to, int tiles) const {
+  for (int point = 0; point < kPoints; ++point)
+    for (std::int64_t panel = 0; panel < panel_count(to.channels); ++panel)
+      step.kernels.brgemm({from.data + point * from.apart,
+                           weights + point * w_points_ + panel_offset(from.channels, panel),
+                           to.data + point * to.apart + panel * kPanel, nullptr, kNoShift,
+                           kNoShift, from.channels, panel_width(to.channels, panel), to.channels,
+                           1, tiles, panel_columns(to.channels, panel), from.channels, false,
+                           false});
 }
 
 void WinogradConv2D::fwd_image(const Step& step, std::int64_t n, int thread) {
   float* xt = xt_ + thread * kPoints * x_points_;
   float* yt = yt_ + thread * kPoints * y_points_;
   float* y = y_.data + n * y_.stride;
+  const Pixels<float> pixels{y, s_.P, s_.Q, s_.K};
+  float* aside = aside_ + thread * std::max(s_.C, s_.K);
   const bool relu = activation_ == Activation::relu;
   for (int first = 0; first < down_; first += block_rows_) {
     const Block block = block_from(first);
     transform_inputs(step, x_.data + n * x_.stride, block, thread);
-    for (int point = 0; point < kPoints; ++point)
-      for (std::int64_t panel = 0; panel < panel_count(s_.K); ++panel)
-        step.kernels.brgemm({xt + point * x_points_,
-                             wt_ + point * w_points_ + panel_offset(s_.C, panel),
-                             yt + point * y_points_ + panel * kPanel, nullptr, kNoShift, kNoShift,
-                             s_.C, panel_width(s_.K, panel), s_.K, 1, block.tiles,
-                             panel_columns(s_.K, panel), s_.C, false, false});
-    for (int i = 0; i < block.rows; ++i) {
-      TileRow<float> row{{}, aside_ + thread * std::max(s_.C, s_.K), s_.Q, 0, s_.K, across_};
-      for (int j = 0; j < 2; ++j) {
-        const int p = 2 * (first + i) + j;
-        if (p < s_.P) row.rows[j] = y + static_cast<std::int64_t>(p) * s_.Q * s_.K;
-      }
+    multiply_points(step, {xt, x_points_, s_.C}, wt_, {yt, y_points_, s_.K}, block.tiles);
+    for (int i = 0; i < block.rows; ++i)
       step.kernels.winograd_output(yt + static_cast<std::int64_t>(i) * across_ * s_.K, y_points_,
-                                   bias_ != nullptr ? bias_->w : nullptr, relu, row);
-    }
+                                   bias_ != nullptr ? bias_->w : nullptr, relu,
+                                   tile_row(pixels, aside, 2 * (first + i), 0, 2, across_));
   }
   if (activation_ != Activation::linear && !relu)
     step.kernels.activate(activation_, 0.0f, y, y, y_.features);
@@ -178,15 +196,14 @@ void WinogradConv2D::transform_gradients(const Step& step, std::int64_t n, const
   const std::int64_t from = n * y_.stride + begin * length;
   float* dz = dz_ + thread * 2 * block_rows_ * length;
   step.kernels.derive_rows(activation_, y_.data + from, y_.grad + from, s_.K, dz, s_.K,
-                           static_cast<std::int64_t>(end - begin) * s_.Q, s_.K, gradient_.bias_sums(thread));
+                           static_cast<std::int64_t>(end - begin) * s_.Q, s_.K,
+                           gradient_.bias_sums(thread));
   float* points = yt_ + thread * kPoints * y_points_ + block.at * s_.K;
-  for (int i = 0; i < block.rows; ++i) {
-    TileRow<const float> row{{}, zeros_, s_.Q, 0, s_.K, across_};
-    for (int j = 0; j < 2; ++j)
-      if (begin + 2 * i + j < end) row.rows[j] = dz + (2 * i + j) * length;
-    step.kernels.winograd_output_bwd(row, points + static_cast<std::int64_t>(i) * across_ * s_.K,
+  const Pixels<const float> pixels{dz, end - begin, s_.Q, s_.K};
+  for (int i = 0; i < block.rows; ++i)
+    step.kernels.winograd_output_bwd(tile_row<const float>(pixels, zeros_, 2 * i, 0, 2, across_),
+                                     points + static_cast<std::int64_t>(i) * across_ * s_.K,
                                      y_points_);
-  }
 }
 
 // Tiles are the reduction.
@@ -204,24 +221,15 @@ void WinogradConv2D::bwd_w_tiles(const Step& step, std::int64_t tiles, bool firs
 
 void WinogradConv2D::bwd_d_block(const Step& step, const Block& block, float* dx, int thread) {
   float* dxt = dxt_ + thread * kPoints * x_points_;
-  const float* yt = yt_ + thread * kPoints * y_points_ + block.at * s_.K;
-  for (int point = 0; point < kPoints; ++point)
-    for (std::int64_t panel = 0; panel < panel_count(s_.C); ++panel)
-      step.kernels.brgemm({yt + point * y_points_,
-                           wt_transposed_ + point * w_points_ + panel_offset(s_.K, panel),
-                           dxt + point * x_points_ + panel * kPanel, nullptr, kNoShift, kNoShift,
-                           s_.K, panel_width(s_.C, panel), s_.C, 1, block.tiles,
-                           panel_columns(s_.C, panel), s_.K, false, false});
-  for (int i = 0; i < block.rows; ++i) {
-    TileRow<float> row{{}, aside_ + thread * std::max(s_.C, s_.K), s_.W, -s_.pad_left, s_.C,
-                       across_};
-    for (int j = 0; j < 4; ++j) {
-      const int h = 2 * (block.first + i) - s_.pad_top + j;
-      if (h >= 0 && h < s_.H) row.rows[j] = dx + static_cast<std::int64_t>(h) * s_.W * s_.C;
-    }
+  float* yt = yt_ + thread * kPoints * y_points_ + block.at * s_.K;
+  multiply_points(step, {yt, y_points_, s_.K}, wt_transposed_, {dxt, x_points_, s_.C},
+                  block.tiles);
+  const Pixels<float> pixels{dx, s_.H, s_.W, s_.C};
+  float* aside = aside_ + thread * std::max(s_.C, s_.K);
+  for (int i = 0; i < block.rows; ++i)
     step.kernels.winograd_input_bwd(dxt + static_cast<std::int64_t>(i) * across_ * s_.C, x_points_,
-                                    row);
-  }
+                                    tile_row(pixels, aside, 2 * (block.first + i) - s_.pad_top,
+                                             -s_.pad_left, 4, across_));
 }
 
 void WinogradConv2D::finish_weight_gradient(const Step& step, int thread) {

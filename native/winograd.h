@@ -36,6 +36,15 @@ class WinogradConv2D final : public Layer {
     std::int64_t at;  // tiles of other images before them
   };
   Block block_from(int first_row) const;
+  // The 16 matrices of tiles by channels, from one to the next `apart` floats.
+  struct Points {
+    float* data;
+    std::int64_t apart;
+    int channels;
+  };
+  // Each of `from` times its weights, panels of from.channels by to.channels.
+  void multiply_points(const Step& step, const Points& from, const float* weights,
+                       const Points& to, int tiles) const;
   void transform_weights(const Step& step, int thread);
   void transpose_weights(const Step& step, int thread);
   void transform_inputs(const Step& step, const float* image, const Block& block, int thread);
