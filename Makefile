@@ -48,12 +48,12 @@ docs: $(INSTALLED_DOCS)
 	$(BIN)/python -m sphinx -b html -q -W --keep-going -c docs/site -d build/docs/doctrees . build/docs/site
 	@echo "build/docs/site/index.html"
 
-# Four quick parallel workers would fight for two cores; two keep both busy, and their trainings take
-# one thread each, since threads that share a core wait for one another. `make docs` takes over the
-# lessons that ran here.
+# Three workers keep two cores busy, since a third of the time a test waits for a browser, a server or
+# a clock; their trainings take one thread each, since threads that share a core wait for one another.
+# `make docs` takes over the lessons that ran here.
 test: $(INSTALLED_DEV)
 	PENMARK_KEEP_LESSONS=build/docs/executed PENMARK_THREADS=1 \
-		$(BIN)/python -m pytest -n 2 --dist worksteal
+		$(BIN)/python -m pytest -n 3 --dist worksteal
 
 lint: $(INSTALLED_DEV)
 	$(BIN)/ruff check src tests benchmarks
