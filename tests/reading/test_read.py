@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from collections import Counter
 from importlib import resources
 from pathlib import Path
 
@@ -269,6 +270,17 @@ def test_pencil_strokes_in_grains_are_joined(digits, seed):
     assert tally.false_digits <= 0.05 * tally.digits
 
 
+@pytest.mark.parametrize("seed", [4, 5])
+def test_pencil_strokes_in_grains_are_joined_in_large_pictures(digits, seed):
+    """There a look at half the size says first whether joining them may do anything."""
+    page = compose_page(*digits, seed=seed, surface="white paper", pen="pencil")
+    height, width = page.image.shape[:2]
+    larger = 1000 / min(height, width)
+    picture = Image.fromarray(page.image).resize((round(width * larger), round(height * larger)))
+    written, found = Counter("".join(page.lines)), Counter(read(picture).text)
+    assert (written & found).total() >= 0.8 * written.total()
+
+
 @pytest.mark.parametrize("shape", [(28, 28), (240, 1200)])
 @pytest.mark.parametrize("value", [0, 128, 240, 255])
 def test_an_empty_page_says_so(value, shape):
@@ -376,7 +388,8 @@ def test_a_model_of_ones_own(tmp_path, page):
 
 def test_reading_imports_nothing_that_takes_long_to_import(tmp_path, page):
     Image.fromarray(page).save(tmp_path / "page.png")
-    slow = {"keras", "jax", "matplotlib", "scipy", "sklearn", "pydantic", "rich", "numpy.ma"}
+    slow = {"keras", "jax", "matplotlib", "scipy", "sklearn", "pydantic", "rich"}
+    slow |= {"ml_dtypes", "numpy.ma", "statistics"}
     code = (
         "import sys\n"
         "from penmark.cli import app\n"

@@ -136,7 +136,7 @@ def _ways_to_mark(picture: Picture, light: bool) -> list[list[Mark]]:
 def _may_join(darkness: FloatArray, edges: FloatArray, smoothing: float, height: float) -> bool:
     """Whether so wide a blur may make marks of this height higher, by a look at half the size.
 
-    What the blur leaves of them hardly loses by that, and the look takes an eighth of the time.
+    What the blur leaves of them hardly loses by that, and the look takes a fraction of the time.
     """
     if min(darkness.shape) < _LARGE:
         return True
