@@ -176,7 +176,8 @@ class PyNetwork {
     Param& param = checked(number);
     std::vector<std::size_t> shape(param.shape.begin(), param.shape.end());
     NumpyFloats array = new_array(shape);
-    unpack_panels(storage(param, what), array.data(), param.rows, param.columns);
+    const auto unpack = param.transposed ? unpack_transposed : unpack_panels;
+    unpack(storage(param, what), array.data(), param.rows, param.columns);
     return array;
   }
 
@@ -187,7 +188,8 @@ class PyNetwork {
     for (std::size_t i = 0; same && i < values.ndim(); ++i)
       same = static_cast<std::int64_t>(values.shape(i)) == param.shape[i];
     if (!same) throw std::invalid_argument(param.name + ": the array has another shape");
-    pack_panels(values.data(), storage(param, what), param.rows, param.columns);
+    const auto pack = param.transposed ? pack_transposed : pack_panels;
+    pack(values.data(), storage(param, what), param.rows, param.columns);
   }
 
   nb::dict train(const AnyArray& x, const AnyArray& y, const Orders& order, int batch,

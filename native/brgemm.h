@@ -24,6 +24,7 @@
 
 namespace penmark {
 
+constexpr int kLastPanel = 16;  // bk of a last panel that needs no more
 constexpr int kPanel = 32;  // bk: two AVX-512 vectors, so that 12 rows fill 24 of 32 registers
 
 struct Brgemm {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "narrow_dense.h"
 #include "pack.h"
 
 namespace penmark {
@@ -78,6 +79,11 @@ int Graph::dense(int x, int units, bool use_bias, Activation activation, bool tr
   node.activation = activation;
   node.bf16 = bf16;
   node.params.push_back(new_param(name + "/kernel", {from.C, units}, trainable));
+  if (!bf16 && NarrowDense::suits(from.C, units)) {
+    Param& kernel = *params_.back();
+    kernel.transposed = true;
+    kernel.size = panel_size(kernel.columns, kernel.rows);
+  }
   if (use_bias) node.params.push_back(new_param(name + "/bias", {units}, trainable));
   return push(std::move(node), {1, 1, units});
 }

@@ -1,7 +1,8 @@
 // The functions of this instruction set, in the order of `Kernels`.
 constexpr Kernels make_table(const char* name) {
   return Kernels{
-      name,        kRows,             brgemm_any<false>, brgemm_any<true>, transpose,
+      name,        kRows,             brgemm_any<false>, brgemm_any<true>, inner_products,
+      transpose,
       pack_rows,   pack_columns,      activate,
       activate_bwd, derive_rows,      update,           scale_u8,      scale_f32,
       add,         max_pool,          max_pool_bwd,     average_pool,  average_pool_bwd,

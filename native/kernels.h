@@ -32,6 +32,19 @@ struct PoolShape {
 
 constexpr int kPackSlack = 16;
 
+// y = x W + bias with the weights transposed: rows of x by rows of W^T (see narrow_dense.h).
+struct InnerProducts {
+  const float* x;      // (rows, features), zero from there to whole vectors of 16
+  std::int64_t x_stride;
+  const float* w;      // panels of (units, features)
+  const float* bias;   // (units rounded up to 16), or null
+  float* y;            // (rows, units)
+  std::int64_t y_stride;
+  int rows, units;
+  std::int64_t features;
+  bool relu;
+};
+
 // A row of Winograd's tiles, 2 pixels apart, in an image (see winograd.h).
 template <class T>
 struct TileRow {
@@ -50,6 +63,7 @@ struct Kernels {
   // C = beta C + sum A B, A row by row (fwd, bwd_d) or transposed (bwd_w).
   void (*brgemm)(const Brgemm&);
   void (*brgemm_at)(const Brgemm&);
+  void (*inner_products)(const InnerProducts&);
   // to (columns, rows) = from (rows, columns) transposed. columns is a multiple of 16; rows need
   // not be, but rows of `to` are written with zeros to the next multiple of the vector length.
   void (*transpose)(const float* from, std::int64_t from_stride, float* to, std::int64_t to_stride,

@@ -30,11 +30,12 @@ struct Param {
   std::string name;
   std::vector<std::int64_t> shape;  // as Keras has it
   std::int64_t rows = 1, columns = 1, size = 0;
+  bool transposed = false;   // panels of columns by rows (see narrow_dense.h)
   bool trainable = true;     // has a gradient and slots
   bool decays = true;        // weight decay applies
   float* w = nullptr;
   std::array<float*, 3> slot{};
-  float* grad = nullptr;
+  float* grad = nullptr;     // null where no one asks for it
 };
 
 // What a step does with gradients: the update at once, tile by tile while the gradient is in cache,

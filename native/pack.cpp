@@ -20,6 +20,26 @@ void unpack_panels(const float* panels, float* matrix, std::int64_t rows, std::i
   }
 }
 
+void pack_transposed(const float* matrix, float* panels, std::int64_t rows, std::int64_t columns) {
+  for (std::int64_t p = 0; p < panel_count(rows); ++p) {
+    const int bk = panel_width(rows, p), real = panel_columns(rows, p);
+    float* to = panels + panel_offset(columns, p);
+    for (std::int64_t c = 0; c < columns; ++c, to += bk)
+      for (int j = 0; j < bk; ++j)
+        to[j] = j < real ? matrix[(p * kPanel + j) * columns + c] : 0.0f;
+  }
+}
+
+void unpack_transposed(const float* panels, float* matrix, std::int64_t rows,
+                       std::int64_t columns) {
+  for (std::int64_t p = 0; p < panel_count(rows); ++p) {
+    const int bk = panel_width(rows, p), real = panel_columns(rows, p);
+    const float* from = panels + panel_offset(columns, p);
+    for (std::int64_t c = 0; c < columns; ++c, from += bk)
+      for (int j = 0; j < real; ++j) matrix[(p * kPanel + j) * columns + c] = from[j];
+  }
+}
+
 void flip_panels(const Kernels& kernels, const float* panels, float* flipped, int R, int S, int C,
                  int K, std::int64_t begin, std::int64_t end) {
   const std::int64_t rows = static_cast<std::int64_t>(R) * S * C;

@@ -33,6 +33,11 @@ inline int panel_columns(std::int64_t columns, std::int64_t panel) {
 void pack_panels(const float* matrix, float* panels, std::int64_t rows, std::int64_t columns);
 void unpack_panels(const float* panels, float* matrix, std::int64_t rows, std::int64_t columns);
 
+// The same with panels of the transposed matrix, panel_size(columns, rows).
+void pack_transposed(const float* matrix, float* panels, std::int64_t rows, std::int64_t columns);
+void unpack_transposed(const float* panels, float* matrix, std::int64_t rows,
+                       std::int64_t columns);
+
 // For bwd_d of a convolution: from panels of (R*S*C, K) to panels of (R*S*K, C) with both kernel
 // axes reversed, so that the gradient to the input is a forward convolution.
 // Handles kernel positions [begin, end) of R*S.

@@ -9,6 +9,7 @@
 #include "dense.h"
 #include "dense_bf16.h"
 #include "dropout.h"
+#include "narrow_dense.h"
 #include "pool.h"
 #include "winograd.h"
 
@@ -182,6 +183,9 @@ void Plan::build(const Node& node) {
       if (node.bf16)
         layer = std::make_unique<DenseBf16>(x, y, *param(0), param(1), node.activation, N_,
                                             threads_, training_, isa_.bf16, arena_);
+      else if (param(0)->transposed)
+        layer = std::make_unique<NarrowDense>(x, y, *param(0), param(1), node.activation, N_,
+                                              threads_, training_, arena_);
       else
         layer = std::make_unique<Dense>(x, y, *param(0), param(1), node.activation, N_, threads_,
                                         training_, isa_.kernels.tile_rows, arena_);

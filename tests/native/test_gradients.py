@@ -33,6 +33,25 @@ def test_dense_with_few_units(isa, threads, n, units, rng):
     assert_gradients(Net((15, 19, 1), layers, threads, isa), n, rng)
 
 
+# From 128 features and up to 12 units, a layer holds its weights the other way round, in panels of
+# 32 features; here the last one has 32, 7, 22 and 23 of them.
+@isas
+@threads
+@pytest.mark.parametrize(
+    ("features", "units"),
+    [(128, 12), (128, 13), (127, 12), (135, 1), (150, 10), (150, 7), (311, 5)],
+)
+def test_dense_from_many_features_to_few_units(isa, threads, features, units, rng):
+    layers = [
+        HEAD[0],
+        ("dense", {"units": features, "f": "tanh"}),
+        ("dense", {"units": units, "f": "sigmoid"}),
+        ("dense", {"units": 3}),
+    ]
+    for n in (1, 2, 37):
+        assert_gradients(Net((4, 5, 1), layers, threads, isa), n, rng)
+
+
 @isas
 def test_dense_with_a_large_batch_and_a_long_reduction(isa, rng):
     layers = [("flat", {}), ("dense", {"units": 150, "f": "sigmoid"}), ("dense", {"units": 10})]

@@ -197,7 +197,9 @@ def test_environment_variables_are_obeyed():
     assert result.stdout.split() == ["scalar", "3"]
 
 
-@pytest.mark.parametrize("kind", ["conv", "conv above one that trains", "dense", "norm"])
+@pytest.mark.parametrize(
+    "kind", ["conv", "conv above one that trains", "dense", "few units", "norm"]
+)
 def test_frozen_layers_keep_their_weights(kind, rng):
     x, y = data(rng)
     net = _core.Network((10, 10, 1), 2, "", True)
@@ -205,7 +207,7 @@ def test_frozen_layers_keep_their_weights(kind, rng):
     if kind == "conv above one that trains":
         t = net.conv2d(t, 16, (2, 2), (1, 1), False, True, "relu", True, "below")
         t = net.conv2d(t, 16, (3, 3), (1, 1), False, True, "relu", False, "frozen")
-    elif kind != "dense":
+    elif kind in ("conv", "norm"):
         t = net.conv2d(t, 5, (3, 3), (1, 1), False, True, "relu", False, "frozen")
     if kind == "norm":
         t = net.batch_norm(t, 0.9, 1e-3, True, True, False, "frozen_norm")
@@ -213,6 +215,9 @@ def test_frozen_layers_keep_their_weights(kind, rng):
     t = net.reshape(t, (1, 1, h * w * c))
     if kind == "dense":
         t = net.dense(t, 40, True, "relu", False, "frozen")
+    if kind == "few units":
+        t = net.dense(t, 200, True, "relu", True, "below")
+        t = net.dense(t, 12, True, "relu", False, "frozen")
     t = net.dense(t, 10, True, "linear", True, "trained")
     net.set_optimizer("sgd")
     net.set_loss(t, "softmax_cross_entropy")
@@ -224,3 +229,19 @@ def test_frozen_layers_keep_their_weights(kind, rng):
     assert net.first_overrun == -1
     for number, (name, _, trainable) in enumerate(net.params()):
         assert np.array_equal(before[number], net.get(number)) != trainable, name
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (130, 70), (127, 12), (128, 12), (150, 7), (785, 1)])
+def test_weights_and_slots_come_back_as_they_were_given(shape, rng):
+    net = _core.Network((1, 1, shape[0]), 1, "", True)
+    t = net.dense(0, shape[1], False, "linear", True, "dense")
+    net.set_optimizer("adam", beta1=0.9, beta2=0.999, epsilon=1e-7)
+    net.set_loss(t, "mean_squared_error")
+    net.finish()
+    given = {what: rng.random(shape, np.float32) for what in ("weight", "slot0", "slot1")}
+    for what, values in given.items():
+        net.set(0, what, values)
+    for what, values in given.items():
+        assert np.array_equal(net.get(0, what), values)
+    with pytest.raises(ValueError, match="has no gradient"):
+        net.get(0, "gradient")
