@@ -136,7 +136,7 @@ class PyNetwork {
   }
 
   void set_loss(int tensor, const std::string& kind, float smoothing, std::vector<int> top_k,
-                float threshold, bool clips) {
+                std::optional<float> threshold, bool clips) {
     network_.set_loss(tensor, {named<LossKind>(kLosses, kind, "loss"), smoothing,
                                std::move(top_k), threshold, clips});
     loss_at_ = tensor;
@@ -430,7 +430,7 @@ NB_MODULE(_core, m) {
         "epsilon"_a = 0.0, "weight_decay"_a = 0.0, "clip_value"_a = 0.0, "clip_norm"_a = 0.0,
         "global_clip_norm"_a = 0.0, "amsgrad"_a = false, "centered"_a = false)
    .def("set_loss", &PyNetwork::set_loss, "tensor"_a, "kind"_a, "label_smoothing"_a = 0.0f,
-        "top_k"_a = std::vector<int>{}, "threshold"_a = 0.0f, "clips"_a = false)
+        "top_k"_a = std::vector<int>{}, "threshold"_a = nb::none(), "clips"_a = false)
    .def("set_augment", &PyNetwork::set_augment, "shift_h"_a, "shift_w"_a, "turn"_a, "zoom_h"_a,
         "zoom_w"_a.none(), "fill"_a, "fill_value"_a, "bilinear"_a)
    .def("exclude_from_weight_decay", [](PyNetwork& n, int number) {

@@ -146,16 +146,20 @@ void Loss::run(const Step& step, const Labels& labels, bool differentiate, int t
     }
     // Without branches: which class wins is what a processor cannot foresee.
     const float own_score = scores[label];
-    int above = 0, right = 0;
-    bool tied_before = false;
-#pragma omp simd reduction(+ : above, right)
-    for (std::int64_t k = 0; k < K; ++k) {
+    int above = 0, tied_before = 0;
+#pragma omp simd reduction(+ : above, tied_before)
+    for (int k = 0; k < static_cast<int>(K); ++k) {
       above += scores[k] > own_score;
-      right += (scores[k] > options_.threshold) == (target[k] > 0.5f);
+      tied_before += (scores[k] == own_score) & (k < static_cast<int>(label));
     }
-    for (std::int64_t k = 0; k < label; ++k) tied_before |= scores[k] == own_score;
-    totals.correct += above == 0 && !tied_before;
-    totals.binary += right / static_cast<double>(K);
+    totals.correct += above + tied_before == 0;
+    if (options_.threshold) {
+      int right = 0;
+#pragma omp simd reduction(+ : right)
+      for (std::int64_t k = 0; k < K; ++k)
+        right += (scores[k] > *options_.threshold) == (target[k] > 0.5f);
+      totals.binary += right / static_cast<double>(K);
+    }
     for (std::size_t i = 0; i < options_.top_k.size(); ++i)
       totals.top_k[i] += above < options_.top_k[i];
 

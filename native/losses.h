@@ -1,6 +1,8 @@
 // Losses from the network's last tensor, with the metrics that the same pass can count.
 #pragma once
 
+#include <optional>
+
 #include "layer.h"
 
 namespace penmark {
@@ -11,7 +13,7 @@ struct LossOptions {
   LossKind kind = LossKind::softmax_cross_entropy;
   float label_smoothing = 0.0f;
   std::vector<int> top_k;      // count images whose class is among the k highest scores
-  float threshold = 0.0f;      // binary accuracy: the score above which the answer is "yes"
+  std::optional<float> threshold;  // of binary accuracy: the score above which the answer is "yes"
   bool clips = false;          // softmax cross-entropy from probabilities clipped to [1e-7, 1 - 1e-7]
 };
 

@@ -89,7 +89,7 @@ class Network:
         kind: str,
         label_smoothing: float = 0.0,
         top_k: Sequence[int] = [],
-        threshold: float = 0.0,
+        threshold: float | None = None,
         clips: bool = False,
     ) -> None: ...
     def set_augment(

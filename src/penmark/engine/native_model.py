@@ -257,10 +257,10 @@ class NativeModel:
             raise DataError("a label is not a finite number; mend or remove it")
         # One-hot rows say no more than their classes, which take a fifth of the memory and less:
         # in a step of a small network, fetching rows from all over an array is a tenth of the time.
-        one_each = units > 1 and np.count_nonzero(targets) == len(targets)
-        if one_each and (targets.max(axis=1) == 1).all():
-            found: NDArray[np.int64] = targets.argmax(axis=1)
-            return found
+        if units > 1 and np.count_nonzero(targets) == len(targets):
+            highest: NDArray[np.int64] = targets.argmax(axis=1)
+            if (targets[np.arange(len(targets)), highest] == 1).all():
+                return highest
         return targets
 
     def _training(self) -> TrainingSpec:
@@ -440,9 +440,14 @@ def _top_ks(metrics: Sequence[Metric]) -> list[int]:
     return sorted({metric.k for metric in metrics if metric.kind == "top_k"})
 
 
-def _threshold(training: TrainingSpec) -> float:
-    """The score above which the answer is yes: probabilities are compared as logits."""
-    wanted = next((m.threshold for m in training.metrics if m.kind == "binary"), 0.5)
+def _threshold(training: TrainingSpec) -> float | None:
+    """The score above which the answer is yes: probabilities are compared as logits.
+
+    None where no metric asks.
+    """
+    wanted = next((m.threshold for m in training.metrics if m.kind == "binary"), None)
+    if wanted is None:
+        return None
     if training.loss.kind != "sigmoid_cross_entropy" or training.loss.from_logits:
         return wanted
     if not 0.0 < wanted < 1.0:
