@@ -30,7 +30,7 @@ int checked_threads(int threads) {
 
 Network::Network(const Shape& input, int threads, const std::string& isa, bool guards)
     : isa_(choose_isa(isa)), kernels_(isa_.kernels), chooses_threads_(threads == 0),
-      pool_(checked_threads(threads)), guards_(guards), graph_(input), weights_(guards),
+      pool_(checked_threads(threads)), guards_(guards), graph_(input), weights_(guards), gradients_(guards),
       totals_(static_cast<std::size_t>(pool_.threads())) {}
 
 void Network::set_loss(int tensor, LossOptions loss) {
@@ -46,11 +46,19 @@ void Network::finish() {
     if (!param->trainable) continue;
     for (int i = 0; i < optimizer_.slots(); ++i)
       weights_.reserve(&param->slot[static_cast<std::size_t>(i)], param->size);
-    weights_.reserve(&param->grad, param->size);
   }
   weights_.allocate();
+  if (optimizer_.needs_norms()) keep_gradients();
   squares_.assign(static_cast<std::size_t>(pool_.threads()) * graph_.params().size(), 0.0);
   finished_ = true;
+}
+
+// Only where they are asked for: an update takes each one while it is made.
+void Network::keep_gradients() {
+  if (gradients_.bytes() > 0) return;
+  for (const std::unique_ptr<Param>& param : graph_.params())
+    if (param->trainable) gradients_.reserve(&param->grad, param->size);
+  gradients_.allocate();
 }
 
 Plan& Network::plan_for(int batch, bool training) {
@@ -192,6 +200,7 @@ void Network::predict(const Run& run, int tensor, float* out, const Progress& pr
 
 Totals Network::gradients(const Run& run, std::uint64_t seed) {
   Plan& plan = plan_for(run.batch, true);
+  keep_gradients();
   for_each_batch(run, plan, nullptr, [&](int thread, std::int64_t, int n, std::int64_t) {
     Update update = optimizer_.at(0, 0.0f);
     update.fused = false;
@@ -211,7 +220,7 @@ Totals Network::gradients(const Run& run, std::uint64_t seed) {
 std::size_t Network::plan_bytes() const {
   std::size_t most = 0;
   for (const auto& entry : plans_) most = std::max(most, entry.second->bytes());
-  return most + weights_.bytes();
+  return most + weights_.bytes() + gradients_.bytes();
 }
 
 std::vector<LayerTime> Network::training_times() const {
@@ -232,7 +241,8 @@ std::vector<LayerTime> Network::training_times() const {
 }
 
 std::int64_t Network::first_overrun() const {
-  if (const std::int64_t region = weights_.first_overrun(); region >= 0) return region;
+  for (const Arena* arena : {&weights_, &gradients_})
+    if (const std::int64_t region = arena->first_overrun(); region >= 0) return region;
   for (const auto& entry : plans_)
     if (const std::int64_t region = entry.second->first_overrun(); region >= 0) return region;
   return -1;

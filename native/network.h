@@ -66,6 +66,7 @@ class Network {
 
  private:
   Plan& plan_for(int batch, bool training);
+  void keep_gradients();
   void apply_with_norms(const Step& step, int thread);
   template <class Body>
   void for_each_batch(const Run& run, Plan& plan, const Progress& progress, const Body& body);
@@ -81,7 +82,7 @@ class Network {
   LossOptions loss_;
   int loss_at_ = -1;
   bool finished_ = false;
-  Arena weights_;
+  Arena weights_, gradients_;
   std::map<std::pair<int, bool>, std::unique_ptr<Plan>> plans_;
   std::vector<Totals> totals_;     // per thread
   std::vector<double> squares_;    // (threads, params): sums of squared gradients

@@ -53,7 +53,7 @@ def unsupported_reason(model: Any, fit_arguments: Mapping[str, Any] | None = Non
         if name not in _FIT_ARGUMENTS and value is not None:
             return f"fit({name}=...)"
     try:
-        _build(model, for_training=True, loss_from=loss_from)
+        _build(model, for_training=True, loss_from=loss_from, runs=False)
     except Unsupported as reason:
         return str(reason)
     return None
@@ -70,7 +70,9 @@ def bind(model: Any, *, for_training: bool = True, loss_from: LossFrom = "logits
     return native
 
 
-def _build(model: Any, *, for_training: bool, loss_from: LossFrom) -> NativeModel:
+def _build(
+    model: Any, *, for_training: bool, loss_from: LossFrom, runs: bool = True
+) -> NativeModel:
     """The core's copy of a Keras model, its weights still zero. Raises Unsupported."""
     try:
         config = model.get_config()
@@ -88,7 +90,7 @@ def _build(model: Any, *, for_training: bool, loss_from: LossFrom) -> NativeMode
                 raise
     if training is not None and loss_from == "probabilities":
         training = clipped(training)
-    return NativeModel(spec, training)
+    return NativeModel(spec, training, runs=runs)
 
 
 def _numpy(variable: Any) -> NDArray[Any]:
@@ -183,7 +185,7 @@ def fit(
         validation_split=validation_split,
         validation_data=None if validation_data is None else tuple(validation_data),
     )
-    native = bind(model, loss_from=loss_from)
+    native = _build(model, for_training=True, loss_from=loss_from)
     images, labels = native.images(arrays.x), native.labels(arrays.y)
     weights = _weights(labels, class_weight, arrays.sample_weight)
     iterations = _pull_optimizer(native, model)
@@ -197,7 +199,7 @@ def fit(
         logs: dict[str, float] = {}
         for epoch in range(initial_epoch, epochs):
             hooks.on_epoch_begin(epoch)
-            # A callback may have changed weights or the learning rate since the last epoch.
+            # Now, since a callback may have changed weights or the learning rate.
             pull(native, model)
             if augment is not None:
                 x, y = augmented(augment, arrays.x, arrays.y, arrays.seed, epoch)

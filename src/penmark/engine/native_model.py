@@ -38,6 +38,7 @@ class NativeModel:
         threads: 0 for as many as the process may use.
         isa: an instruction set of `_core.usable_isas()`; "" for the fastest.
         guards: put guard bytes around all work space, for tests.
+        runs: False for one that only tells whether the core covers the model: it has no weights.
 
     Raises:
         Unsupported: the layers do what the core does not cover.
@@ -51,6 +52,7 @@ class NativeModel:
         threads: int = 0,
         isa: str = "",
         guards: bool = False,
+        runs: bool = True,
     ) -> None:
         self.model = model
         self.training = training
@@ -73,7 +75,8 @@ class NativeModel:
             raise Unsupported(str(error)) from error
         if training is not None:
             self._prepare(training)
-        self.network.finish()
+        if runs:
+            self.network.finish()
 
     @classmethod
     def from_file(cls, path: Path | str, *, threads: int = 0) -> NativeModel:
