@@ -13,9 +13,9 @@ constexpr std::int64_t kAhead = 8;  // images whose labels are fetched into the 
 double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x))); }
 
 struct Row {
-  const Kernels& kernels;
   const float* scores;
-  float* exps;      // (K): room for e^(score - highest score)
+  float highest;      // of the scores
+  const float* exps;  // (K): e^(score - highest)
   const float* targets;
   float* gradient;  // or null
   std::int64_t K;
@@ -23,18 +23,8 @@ struct Row {
   float factor;     // weight / images in the batch
 };
 
-// Fills row.exps; returns the highest score.
-float exponentials(const Row& row) {
-  float most = row.scores[0];
-#pragma omp simd reduction(max : most)
-  for (std::int64_t k = 1; k < row.K; ++k) most = std::max(most, row.scores[k]);
-  for (std::int64_t k = 0; k < row.K; ++k) row.exps[k] = row.scores[k] - most;
-  row.kernels.activate(Activation::exponential, 0.0f, row.exps, row.exps, row.K);
-  return most;
-}
-
 double softmax_cross_entropy(const Row& row) {
-  const float most = exponentials(row);
+  const float most = row.highest;
   double sum = 0, mass = 1, dot = 0;
 #pragma omp simd reduction(+ : sum)
   for (std::int64_t k = 0; k < row.K; ++k) sum += row.exps[k];
@@ -61,7 +51,6 @@ double softmax_cross_entropy(const Row& row) {
 // target leaves the gradient.
 double clipped_cross_entropy(const Row& row) {
   constexpr double kEpsilon = 1e-7;
-  exponentials(row);
   double sum = 0;
   for (std::int64_t k = 0; k < row.K; ++k) sum += row.exps[k];
   double loss = 0, mass = 0;
@@ -122,13 +111,34 @@ void Totals::add(const Totals& other) {
 Loss::Loss(const Tensor& scores, LossOptions options, int N, Arena& arena)
     : scores_(scores), options_(std::move(options)) {
   arena.reserve(&target_, N * scores.features);
+  if (options_.kind != LossKind::softmax_cross_entropy) return;
   arena.reserve(&exps_, N * scores.features);
+  arena.reserve(&highest_, N);
+}
+
+// Those of all images in one pass: ten classes do not fill a vector.
+void Loss::exponentials(const Step& step, const Range& images) {
+  const std::int64_t K = scores_.features;
+  for (std::int64_t n = images.begin; n < images.end; ++n) {
+    const float* scores = scores_.data + n * scores_.stride;
+    float* exps = exps_ + n * K;
+    float most = scores[0];
+#pragma omp simd reduction(max : most)
+    for (std::int64_t k = 1; k < K; ++k) most = std::max(most, scores[k]);
+    for (std::int64_t k = 0; k < K; ++k) exps[k] = scores[k] - most;
+    highest_[n] = most;
+  }
+  float* exps = exps_ + images.begin * K;
+  step.kernels.activate(Activation::exponential, 0.0f, exps, exps,
+                        (images.end - images.begin) * K);
 }
 
 void Loss::run(const Step& step, const Labels& labels, bool differentiate, int thread,
                Totals& totals) {
   const std::int64_t K = scores_.features;
   const Range images = share_of(step.n, thread, step.threads);
+  const bool softmax = options_.kind == LossKind::softmax_cross_entropy;
+  if (softmax) exponentials(step, images);
   for (std::int64_t n = images.begin; n < images.end; ++n) {
     const std::int64_t at = labels.order != nullptr ? labels.order[n] : n;
     if (labels.classes != nullptr && labels.order != nullptr && n + kAhead < images.end)
@@ -171,7 +181,7 @@ void Loss::run(const Step& step, const Labels& labels, bool differentiate, int t
       for (std::int64_t k = 0; k < K; ++k) target[k] = target[k] * (1.0f - smoothing) + floor;
     }
     const float weight = labels.weights != nullptr ? labels.weights[at] : 1.0f;
-    const Row row{step.kernels, scores, exps_ + n * K, target,
+    const Row row{scores, softmax ? highest_[n] : 0.0f, softmax ? exps_ + n * K : nullptr, target,
                   differentiate ? scores_.grad + n * scores_.stride : nullptr, K,
                   labels.classes != nullptr && smoothing <= 0.0f ? label : -1,
                   weight / static_cast<float>(step.n)};

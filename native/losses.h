@@ -45,10 +45,13 @@ class Loss {
   void run(const Step& step, const Labels& labels, bool differentiate, int thread, Totals& totals);
 
  private:
+  void exponentials(const Step& step, const Range& images);
+
   const Tensor& scores_;
   LossOptions options_;
   float* target_ = nullptr;  // (N, K): each image's targets, from classes or smoothed
-  float* exps_ = nullptr;    // (N, K): room for the exponentials of its scores
+  float* exps_ = nullptr;    // (N, K), softmax only: e^(score - highest score)
+  float* highest_ = nullptr; // (N), softmax only: each image's highest score
 };
 
 }  // namespace penmark

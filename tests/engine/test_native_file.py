@@ -72,6 +72,7 @@ def test_an_opened_file_is_used_as_a_live_model(saved):
         pytest.param([[0, 0, 1], [1, 0, 0], [0, 1, 0]], id="one-hot"),
         pytest.param([[1, 1, 0], [0, 0, 0], [0, 0, 1]], id="as-many-ones-as-rows"),
         pytest.param([[0, 0, 0.5], [1, 0, 0], [0, -1, 0]], id="one-number-a-row"),
+        pytest.param([[0, 0, 2], [0, 2, 0], [1, 0, 0]], id="one-number-above-one-a-row"),
     ],
 )
 def test_rows_of_labels_score_as_in_keras(saved, tmp_path, loss, rows):
@@ -85,6 +86,16 @@ def test_rows_of_labels_score_as_in_keras(saved, tmp_path, loss, rows):
     assert NativeModel.from_file(tmp_path / "model.keras").evaluate(x[:3], y) == (
         pytest.approx(expected, abs=1e-5)
     )
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_labels_as_large_as_a_float_stay_as_they_are(saved, tmp_path):
+    _, model, _ = saved
+    same = keras.models.clone_model(model)
+    same.compile("sgd", "categorical_crossentropy")
+    same.save(tmp_path / "model.keras")
+    large = np.array([[0, 0, 3e38], [0, 1, 0], [-3e38, 0, 0]], np.float32)
+    assert np.array_equal(NativeModel.from_file(tmp_path / "model.keras").labels(large), large)
 
 
 @pytest.mark.parametrize("loss", ["categorical_crossentropy", "sparse_categorical_crossentropy"])
