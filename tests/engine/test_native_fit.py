@@ -101,6 +101,7 @@ def test_early_stopping_and_checkpoints_see_the_weights(tmp_path):
 
 
 def test_dropout_and_augmentation_train_and_rest_in_evaluation():
+    keras.utils.set_random_seed(0)
     model = model_of(
         L.Rescaling(1 / 255),
         L.RandomTranslation(0.1, 0.1),
@@ -113,8 +114,8 @@ def test_dropout_and_augmentation_train_and_rest_in_evaluation():
     )
     x, _ = data()
     np.testing.assert_allclose(native.predict(model, x), model.predict(x, verbose=0), atol=1e-5)
-    losses = fit(model, 8).history["loss"]
-    assert losses[-1] < losses[0]
+    losses = fit(model, 30).history["loss"]
+    assert losses[-1] < losses[0] - 0.1
 
 
 def test_what_a_call_said_of_training_is_overruled_by_fit_and_predict_as_in_keras():
