@@ -11,7 +11,7 @@ class Activate final : public ImageLayer {
   Activate(const Tensor& x, const Tensor& y, Activation activation, float alpha)
       : x_(x), y_(y), activation_(activation), alpha_(alpha) {}
   void fwd_image(const Step& step, std::int64_t n) override;
-  void bwd_image(const Step& step, std::int64_t n) override;
+  void bwd_image(const Step& step, std::int64_t n, int thread) override;
 
  private:
   const Tensor &x_, &y_;
@@ -24,7 +24,7 @@ class Softmax final : public ImageLayer {
  public:
   Softmax(const Tensor& x, const Tensor& y) : x_(x), y_(y) {}
   void fwd_image(const Step& step, std::int64_t n) override;
-  void bwd_image(const Step& step, std::int64_t n) override;
+  void bwd_image(const Step& step, std::int64_t n, int thread) override;
 
  private:
   const Tensor &x_, &y_;
@@ -36,7 +36,7 @@ class Rescale final : public ImageLayer {
   Rescale(const Tensor& x, const Tensor& y, float scale, float offset)
       : x_(x), y_(y), scale_(scale), offset_(offset) {}
   void fwd_image(const Step& step, std::int64_t n) override;
-  void bwd_image(const Step& step, std::int64_t n) override;
+  void bwd_image(const Step& step, std::int64_t n, int thread) override;
 
  private:
   const Tensor &x_, &y_;
@@ -48,7 +48,7 @@ class Add final : public ImageLayer {
  public:
   Add(std::vector<const Tensor*> inputs, const Tensor& y) : inputs_(std::move(inputs)), y_(y) {}
   void fwd_image(const Step& step, std::int64_t n) override;
-  void bwd_image(const Step& step, std::int64_t n) override;
+  void bwd_image(const Step& step, std::int64_t n, int thread) override;
 
  private:
   std::vector<const Tensor*> inputs_;
@@ -60,7 +60,7 @@ class Fork final : public ImageLayer {
  public:
   Fork(const Tensor& x, std::vector<const Tensor*> copies) : x_(x), copies_(std::move(copies)) {}
   void fwd_image(const Step&, std::int64_t) override {}  // the copies share x's data
-  void bwd_image(const Step& step, std::int64_t n) override;
+  void bwd_image(const Step& step, std::int64_t n, int thread) override;
 
  private:
   const Tensor& x_;

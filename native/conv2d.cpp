@@ -165,7 +165,7 @@ std::vector<Sweep> Conv2D::bwd_sweeps() {
 
 void Conv2D::bwd_image(const Step& step, std::int64_t n, int thread) {
   const float* y = y_.data + n * y_.stride;
-  const float* dy = y_.grad + n * y_.stride;
+  const float* dy = y_.grad_of(n, thread);
   float* dz = dz_ + thread * z_scratch_;
   const std::int64_t row = static_cast<std::int64_t>(s_.Q) * s_.K;
   for (int p = 0; p < s_.P; ++p)
@@ -176,7 +176,7 @@ void Conv2D::bwd_image(const Step& step, std::int64_t n, int thread) {
   if (weights_.trainable)
     bwd_w_image(step, padded(x_.data + n * x_.stride, thread), dz, gradient_.weight_sums(thread),
                 n == share_of(step.n, thread, step.threads).begin);
-  if (x_.grad != nullptr) bwd_d_image(step, dz, x_.grad + n * x_.stride);
+  if (x_.grad != nullptr) bwd_d_image(step, dz, x_.grad_of(n, thread));
 }
 
 }  // namespace penmark

@@ -222,12 +222,12 @@ void Conv2DBf16::prepare_bwd(const Step& step, int thread) {
 }
 
 void Conv2DBf16::bwd_image(const Step& step, std::int64_t n, int thread) {
-  derive(step, y_.data + n * y_.stride, y_.grad + n * y_.stride, thread,
+  derive(step, y_.data + n * y_.stride, y_.grad_of(n, thread), thread,
          gradient_.bias_sums(thread));
   if (step.update != nullptr && weights_.trainable)
     bwd_w_image(step, x_.data + n * x_.stride, thread,
                 n == share_of(step.n, thread, step.threads).begin);
-  if (x_.grad != nullptr) bwd_d_image(thread, x_.grad + n * x_.stride);
+  if (x_.grad != nullptr) bwd_d_image(thread, x_.grad_of(n, thread));
 }
 
 }  // namespace penmark

@@ -24,9 +24,9 @@ void Dropout::fwd_image(const Step& step, std::int64_t n) {
     std::memcpy(y, x, static_cast<std::size_t>(x_.features) * sizeof(float));
 }
 
-void Dropout::bwd_image(const Step& step, std::int64_t n) {
+void Dropout::bwd_image(const Step& step, std::int64_t n, int thread) {
   if (x_.grad == nullptr) return;
-  step.kernels.dropout_bwd(y_.grad + n * y_.stride, x_.grad + n * x_.stride, mask_ + n * words_,
+  step.kernels.dropout_bwd(y_.grad_of(n, thread), x_.grad_of(n, thread), mask_ + n * words_,
                            x_.features, scale_);
 }
 

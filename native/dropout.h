@@ -11,7 +11,7 @@ class Dropout final : public ImageLayer {
   Dropout(const Tensor& x, const Tensor& y, double rate, std::uint64_t number, int N,
           Arena& arena);
   void fwd_image(const Step& step, std::int64_t n) override;
-  void bwd_image(const Step& step, std::int64_t n) override;
+  void bwd_image(const Step& step, std::int64_t n, int thread) override;
 
  private:
   const Tensor &x_, &y_;

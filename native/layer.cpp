@@ -53,7 +53,9 @@ std::vector<Sweep> ImageLayer::fwd_sweeps() {
 
 std::vector<Sweep> ImageLayer::bwd_sweeps() {
   Sweep sweep;
-  sweep.image = [this](const Step& step, std::int64_t n, int) { bwd_image(step, n); };
+  sweep.image = [this](const Step& step, std::int64_t n, int thread) {
+    bwd_image(step, n, thread);
+  };
   return {sweep};
 }
 

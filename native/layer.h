@@ -19,7 +19,14 @@ struct Tensor {
   int H = 1, W = 1, C = 1;
   std::int64_t features = 0, stride = 0;
   float* data = nullptr;  // (N, stride)
-  float* grad = nullptr;  // (N, stride): d loss / d data; null where nothing asks for it
+  // d loss / d data; null where nothing asks for it. (N, stride), or, where a thread takes each image
+  // on to the next layer at once, (threads, stride): that stays in its cache and is written over.
+  float* grad = nullptr;
+  bool grad_by_thread = false;
+
+  float* grad_of(std::int64_t n, int thread) const {
+    return grad + (grad_by_thread ? thread : n) * stride;
+  }
 };
 
 constexpr std::int64_t round_up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
@@ -101,7 +108,7 @@ class ImageLayer : public Layer {
   std::vector<Sweep> fwd_sweeps() override;
   std::vector<Sweep> bwd_sweeps() override;
   virtual void fwd_image(const Step& step, std::int64_t n) = 0;
-  virtual void bwd_image(const Step& step, std::int64_t n) = 0;
+  virtual void bwd_image(const Step& step, std::int64_t n, int thread) = 0;
 };
 
 }  // namespace penmark

@@ -28,6 +28,24 @@ void append(std::vector<Chain>& chains, std::vector<Sweep> sweeps, std::size_t l
   }
 }
 
+// One sweep back, in which an image's gradients depend on that image's alone.
+bool by_image(Op op) {
+  switch (op) {
+    case Op::conv2d:
+    case Op::max_pool:
+    case Op::average_pool:
+    case Op::activate:
+    case Op::softmax:
+    case Op::rescale:
+    case Op::dropout: return true;
+    case Op::dense:
+    case Op::reshape:
+    case Op::batch_norm:
+    case Op::add: return false;
+  }
+  return false;
+}
+
 constexpr std::int64_t kAhead = 8;  // images, fetched into the cache before their turn
 
 // Operations in a step for which one more thread pays: some 20 microseconds of them.
@@ -101,6 +119,20 @@ void Plan::find_used(int loss_at) {
       for (const int x : nodes[i].inputs) used_[static_cast<std::size_t>(x)] = 1;
 }
 
+// Whether the one layer that reads the tensor follows the one that makes it, and both take images one
+// by one on the way back: then a thread needs the gradient of one image at a time.
+bool Plan::stays_with_thread(int tensor) const {
+  const Node* maker = nullptr;
+  for (const Node& node : graph_.nodes()) {
+    if (!used_[static_cast<std::size_t>(node.output)]) continue;
+    if (maker != nullptr)
+      return consumers_[static_cast<std::size_t>(tensor)] == 1 && node.inputs.size() == 1 &&
+             node.inputs[0] == tensor && by_image(maker->op) && by_image(node.op);
+    if (node.output == tensor) maker = &node;
+  }
+  return false;
+}
+
 Tensor& Plan::new_tensor(const Shape& shape) {
   owned_.push_back(std::make_unique<Tensor>());
   Tensor& tensor = *owned_.back();
@@ -131,7 +163,9 @@ void Plan::connect(int output, int alias_of) {
     aliases_.push_back({&tensor, &of, differentiable});
   } else {
     arena_.reserve(&tensor.data, N_ * tensor.stride);
-    if (differentiable) arena_.reserve(&tensor.grad, N_ * tensor.stride);
+    tensor.grad_by_thread = stays_with_thread(output);
+    const std::int64_t images = tensor.grad_by_thread ? threads_ : N_;
+    if (differentiable) arena_.reserve(&tensor.grad, images * tensor.stride);
   }
   if (differentiable) tensor.grad = &wanted;
   if (!differentiable || consumers_[at] < 2) return;

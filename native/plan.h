@@ -61,6 +61,7 @@ class Plan {
   void build(const Node& node);
   void connect(int output, int alias_of);
   const Tensor& input_of(int tensor);
+  bool stays_with_thread(int tensor) const;
   Tensor& new_tensor(const Shape& shape);
   using Seconds = double LayerTime::*;
   void run(std::vector<Chain>& chains, const Step& step, int thread, Seconds seconds);

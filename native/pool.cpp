@@ -15,10 +15,10 @@ void Pool::fwd_image(const Step& step, std::int64_t n) {
   else step.kernels.average_pool(shape_, x, y);
 }
 
-void Pool::bwd_image(const Step& step, std::int64_t n) {
+void Pool::bwd_image(const Step& step, std::int64_t n, int thread) {
   if (x_.grad == nullptr) return;
-  const float* dy = y_.grad + n * y_.stride;
-  float* dx = x_.grad + n * x_.stride;
+  const float* dy = y_.grad_of(n, thread);
+  float* dx = x_.grad_of(n, thread);
   if (takes_max_) step.kernels.max_pool_bwd(shape_, dy, argmax_ + n * y_.features, dx);
   else step.kernels.average_pool_bwd(shape_, dy, dx);
 }

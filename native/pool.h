@@ -11,7 +11,7 @@ class Pool final : public ImageLayer {
   Pool(const Tensor& x, const Tensor& y, const PoolShape& shape, bool takes_max, int N,
        Arena& arena);
   void fwd_image(const Step& step, std::int64_t n) override;
-  void bwd_image(const Step& step, std::int64_t n) override;
+  void bwd_image(const Step& step, std::int64_t n, int thread) override;
 
  private:
   const Tensor &x_, &y_;

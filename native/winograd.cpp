@@ -173,7 +173,7 @@ std::vector<Sweep> WinogradConv2D::bwd_sweeps() {
 
 void WinogradConv2D::bwd_image(const Step& step, std::int64_t n, int thread) {
   const Range images = share_of(step.n, thread, step.threads);
-  float* dx = x_.grad != nullptr ? x_.grad + n * x_.stride : nullptr;
+  float* dx = x_.grad != nullptr ? x_.grad_of(n, thread) : nullptr;
   if (dx != nullptr) std::memset(dx, 0, static_cast<std::size_t>(x_.features) * sizeof(float));
   for (int first = 0; first < down_; first += block_rows_) {
     Block block = block_from(first);
@@ -193,9 +193,10 @@ void WinogradConv2D::transform_gradients(const Step& step, std::int64_t n, const
                                          int thread) {
   const std::int64_t length = static_cast<std::int64_t>(s_.Q) * s_.K;  // of a row of outputs
   const int begin = 2 * block.first, end = std::min(s_.P, begin + 2 * block.rows);
-  const std::int64_t from = n * y_.stride + begin * length;
+  const std::int64_t from = begin * length;
   float* dz = dz_ + thread * 2 * block_rows_ * length;
-  step.kernels.derive_rows(activation_, y_.data + from, y_.grad + from, s_.K, dz, s_.K,
+  step.kernels.derive_rows(activation_, y_.data + n * y_.stride + from,
+                           y_.grad_of(n, thread) + from, s_.K, dz, s_.K,
                            static_cast<std::int64_t>(end - begin) * s_.Q, s_.K,
                            gradient_.bias_sums(thread));
   float* points = yt_ + thread * kPoints * y_points_ + block.at * s_.K;
