@@ -5,13 +5,8 @@
 namespace penmark {
 
 void ConvGradient::reserve(Arena& arena, int threads) {
-  weight_gradient_.reserve(arena, weights_, threads);
-  if (bias_ != nullptr) bias_gradient_.reserve(arena, *bias_, threads);
-  else arena.reserve(&no_bias_, threads * round_up(filters_, 16));
-}
-
-float* ConvGradient::bias_sums(int thread) const {
-  return bias_ != nullptr ? bias_gradient_.of(thread) : no_bias_ + thread * round_up(filters_, 16);
+  weight_gradient_.reserve(arena, weights_.size, threads);
+  bias_gradient_.reserve(arena, filters_, threads);
 }
 
 void ConvGradient::prepare(const Step& step, int thread) {

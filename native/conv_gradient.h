@@ -14,7 +14,7 @@ class ConvGradient {
   // Sums of a thread: panels as the weights have them, overwritten by its first image; and (K),
   // added to by all of its images, there also for a convolution without a bias.
   float* weight_sums(int thread) const { return weight_gradient_.of(thread); }
-  float* bias_sums(int thread) const;
+  float* bias_sums(int thread) const { return bias_gradient_.of(thread); }
 
   void prepare(const Step& step, int thread);  // before the thread's images
   void update(const Step& step, int thread);   // when all images are done, by all threads
@@ -24,7 +24,6 @@ class ConvGradient {
   Param* bias_;
   int filters_;
   PartialGradient weight_gradient_, bias_gradient_;
-  float* no_bias_ = nullptr;  // (threads, K)
 };
 
 }  // namespace penmark

@@ -76,8 +76,7 @@ Dense::Dense(const Tensor& x, const Tensor& y, Param& weights, Param* bias, Acti
       z_offset_.push_back(p * kPanel * kPanel);
     }
   }
-  if (bias_ != nullptr) bias_gradient_.reserve(arena, *bias_, threads);
-  else arena.reserve(&no_bias_, threads * round_up(K_, 16));
+  bias_gradient_.reserve(arena, K_, threads);
 }
 
 // Images outermost: x is read once, and each part of a panel once for all the images in L2. With
@@ -149,8 +148,7 @@ void Dense::bwd(const Step& step, int thread) {
 // rows as they lie, each image is another page, which misses the 96 entries of the TLB's first level
 // and is too far for the prefetchers.
 void Dense::prepare(const Step& step, int thread) {
-  float* bias_sums = bias_ != nullptr ? bias_gradient_.of(thread)
-                                      : no_bias_ + thread * round_up(K_, 16);
+  float* bias_sums = bias_gradient_.of(thread);
   std::memset(bias_sums, 0, static_cast<std::size_t>(K_) * sizeof(float));
   const Range images = share_of(step.n, thread, step.threads, kDeriveImages);
   for (std::int64_t n = images.begin; n < images.end; n += kDeriveImages) {

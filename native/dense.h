@@ -35,7 +35,6 @@ class Dense final : public Layer {
   float* dx_t_ = nullptr;          // (threads, image panels, C, kPanel): dx transposed, partial sums
   float* turned_ = nullptr;        // (threads, kPanel, kPanel): a block of dx on its way
   PartialGradient bias_gradient_;
-  float* no_bias_ = nullptr;       // (threads, K): where column sums go that nobody wants
   std::vector<std::int64_t> w_offset_, z_offset_;  // (kGroup): panels of W, blocks of dz_t
 };
 

@@ -43,8 +43,7 @@ DenseBf16::DenseBf16(const Tensor& x, const Tensor& y, Param& weights, Param* bi
   arena.reserve(&x_pairs_, threads * deep_N_ / 2 * kBlock);
   arena.reserve(&xt_, threads * kBlock * deep_N_ / 2);
   arena.reserve(&tiles_, threads * kBlock * kPanel);
-  if (bias_ != nullptr) bias_gradient_.reserve(arena, *bias_, threads);
-  else arena.reserve(&no_bias_, threads * round_up(K_, 16));
+  bias_gradient_.reserve(arena, K_, threads);
 }
 
 // A panel of weights becomes words in L2 and is used there for all images.
@@ -85,8 +84,7 @@ void DenseBf16::bwd(const Step& step, int thread) {
 
 // A thread's images of dz: in rows, for bwd_d, and as pairs of images, for bwd_w.
 void DenseBf16::derive(const Step& step, int thread) {
-  float* bias_sums = bias_ != nullptr ? bias_gradient_.of(thread)
-                                      : no_bias_ + thread * round_up(K_, 16);
+  float* bias_sums = bias_gradient_.of(thread);
   std::memset(bias_sums, 0, static_cast<std::size_t>(K_) * sizeof(float));
   float* dz = dz_ + thread * kDeriveImages * kPanel;
   const std::int64_t K16 = padded_columns(K_);

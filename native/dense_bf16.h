@@ -37,7 +37,6 @@ class DenseBf16 final : public Layer {
   std::uint32_t* xt_ = nullptr;        // (threads, kBlock, deep_N / 2): x transposed
   float* tiles_ = nullptr;             // (threads, kBlock, kPanel): gradient tiles on their way
   PartialGradient bias_gradient_;
-  float* no_bias_ = nullptr;           // (threads, K): where column sums go that nobody wants
 };
 
 }  // namespace penmark

@@ -17,8 +17,8 @@ void Update::apply(const Kernels& kernels, Param& param, std::int64_t begin, con
   kernels.update(own, param.w + begin, at(0), at(1), at(2), gradient, count);
 }
 
-void PartialGradient::reserve(Arena& arena, const Param& param, int threads) {
-  stride_ = round_up(param.size, 16);
+void PartialGradient::reserve(Arena& arena, std::int64_t size, int threads) {
+  stride_ = round_up(size, 16);
   arena.reserve(&sums_, stride_ * threads);
 }
 

@@ -66,11 +66,12 @@ struct Step {
   std::uint64_t key;    // of this step's random numbers
 };
 
-// Weight gradients that each thread sums over its own images, then adds up and applies together.
+// Weight gradients that each thread sums over its own images, then adds up and applies together. The
+// sums of a bias are there also for a layer without one.
 class PartialGradient {
  public:
-  void reserve(Arena& arena, const Param& param, int threads);
-  float* of(int thread) const { return sums_ + thread * stride_; }  // (param.size), panels
+  void reserve(Arena& arena, std::int64_t size, int threads);  // size: as in Param
+  float* of(int thread) const { return sums_ + thread * stride_; }  // (size), panels
   // Called by all threads after a barrier; each handles its own range of the weights.
   void apply(const Step& step, Param& param, int thread);
 

@@ -26,8 +26,7 @@ NarrowDense::NarrowDense(const Tensor& x, const Tensor& y, Param& weights, Param
   if (!training) return;
   arena.reserve(&dz_, static_cast<std::int64_t>(N) * kUnits);
   arena.reserve(&tiles_, threads * K_ * kPanel);
-  if (bias_ != nullptr) bias_gradient_.reserve(arena, *bias_, threads);
-  else arena.reserve(&no_bias_, threads * kUnits);
+  bias_gradient_.reserve(arena, K_, threads);
 }
 
 void NarrowDense::fwd(const Step& step, int thread) {
@@ -52,7 +51,7 @@ void NarrowDense::bwd(const Step& step, int thread) {
 }
 
 void NarrowDense::derive(const Step& step, int thread) {
-  float* bias_sums = bias_ != nullptr ? bias_gradient_.of(thread) : no_bias_ + thread * kUnits;
+  float* bias_sums = bias_gradient_.of(thread);
   std::memset(bias_sums, 0, static_cast<std::size_t>(K_) * sizeof(float));
   const Range images = share_of(step.n, thread, step.threads, kImages);
   const std::int64_t at = images.begin * y_.stride;

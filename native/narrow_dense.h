@@ -34,7 +34,6 @@ class NarrowDense final : public Layer {
   float* dz_ = nullptr;       // (N, kUnits): d loss / d (x W + b)
   float* tiles_ = nullptr;    // (threads, K, kPanel): gradients to a panel on their way
   PartialGradient bias_gradient_;
-  float* no_bias_ = nullptr;  // (threads, kUnits): where column sums go that nobody wants
 };
 
 }  // namespace penmark

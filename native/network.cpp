@@ -30,8 +30,8 @@ int checked_threads(int threads) {
 
 Network::Network(const Shape& input, int threads, const std::string& isa, bool guards)
     : isa_(choose_isa(isa)), kernels_(isa_.kernels), chooses_threads_(threads == 0),
-      pool_(checked_threads(threads)), guards_(guards), graph_(input), weights_(guards), gradients_(guards),
-      totals_(static_cast<std::size_t>(pool_.threads())) {}
+      pool_(checked_threads(threads)), guards_(guards), graph_(input), weights_(guards),
+      gradients_(guards), totals_(static_cast<std::size_t>(pool_.threads())) {}
 
 void Network::set_loss(int tensor, LossOptions loss) {
   graph_.shape(tensor);  // throws if there is none
