@@ -2,42 +2,48 @@
 
 namespace penmark {
 
-void pack_panels(const float* matrix, float* panels, std::int64_t rows, std::int64_t columns) {
+namespace {
+
+// Element (r, c) of the matrix is at r * row_step + c * column_step.
+void pack(const float* matrix, std::int64_t row_step, std::int64_t column_step, float* panels,
+          std::int64_t rows, std::int64_t columns) {
   for (std::int64_t p = 0; p < panel_count(columns); ++p) {
     const int bk = panel_width(columns, p), real = panel_columns(columns, p);
+    const float* from = matrix + p * kPanel * column_step;
     float* to = panels + panel_offset(rows, p);
-    for (std::int64_t r = 0; r < rows; ++r, to += bk)
-      for (int j = 0; j < bk; ++j) to[j] = j < real ? matrix[r * columns + p * kPanel + j] : 0.0f;
+    for (std::int64_t r = 0; r < rows; ++r, from += row_step, to += bk)
+      for (int j = 0; j < bk; ++j) to[j] = j < real ? from[j * column_step] : 0.0f;
   }
 }
 
-void unpack_panels(const float* panels, float* matrix, std::int64_t rows, std::int64_t columns) {
+void unpack(const float* panels, float* matrix, std::int64_t row_step, std::int64_t column_step,
+            std::int64_t rows, std::int64_t columns) {
   for (std::int64_t p = 0; p < panel_count(columns); ++p) {
     const int bk = panel_width(columns, p), real = panel_columns(columns, p);
     const float* from = panels + panel_offset(rows, p);
-    for (std::int64_t r = 0; r < rows; ++r, from += bk)
-      for (int j = 0; j < real; ++j) matrix[r * columns + p * kPanel + j] = from[j];
+    float* to = matrix + p * kPanel * column_step;
+    for (std::int64_t r = 0; r < rows; ++r, from += bk, to += row_step)
+      for (int j = 0; j < real; ++j) to[j * column_step] = from[j];
   }
 }
 
+}  // namespace
+
+void pack_panels(const float* matrix, float* panels, std::int64_t rows, std::int64_t columns) {
+  pack(matrix, columns, 1, panels, rows, columns);
+}
+
+void unpack_panels(const float* panels, float* matrix, std::int64_t rows, std::int64_t columns) {
+  unpack(panels, matrix, columns, 1, rows, columns);
+}
+
 void pack_transposed(const float* matrix, float* panels, std::int64_t rows, std::int64_t columns) {
-  for (std::int64_t p = 0; p < panel_count(rows); ++p) {
-    const int bk = panel_width(rows, p), real = panel_columns(rows, p);
-    float* to = panels + panel_offset(columns, p);
-    for (std::int64_t c = 0; c < columns; ++c, to += bk)
-      for (int j = 0; j < bk; ++j)
-        to[j] = j < real ? matrix[(p * kPanel + j) * columns + c] : 0.0f;
-  }
+  pack(matrix, 1, columns, panels, columns, rows);
 }
 
 void unpack_transposed(const float* panels, float* matrix, std::int64_t rows,
                        std::int64_t columns) {
-  for (std::int64_t p = 0; p < panel_count(rows); ++p) {
-    const int bk = panel_width(rows, p), real = panel_columns(rows, p);
-    const float* from = panels + panel_offset(columns, p);
-    for (std::int64_t c = 0; c < columns; ++c, from += bk)
-      for (int j = 0; j < real; ++j) matrix[(p * kPanel + j) * columns + c] = from[j];
-  }
+  unpack(panels, matrix, 1, columns, columns, rows);
 }
 
 void flip_panels(const Kernels& kernels, const float* panels, float* flipped, int R, int S, int C,
