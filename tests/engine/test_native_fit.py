@@ -69,6 +69,12 @@ def test_callbacks_that_watch_batches_see_each_and_change_nothing():
     assert fit(plain, 2).history["loss"] == pytest.approx(history.history["loss"], rel=1e-6)
 
 
+def test_the_core_is_named_by_the_instruction_set_it_is_held_to(monkeypatch):
+    monkeypatch.setenv("PENMARK_THREADS", "3")
+    monkeypatch.setenv("PENMARK_ISA", "scalar")
+    assert core.core_name() == "scalar, 3 threads"
+
+
 def test_a_callback_stops_training():
     model = small()
     assert len(fit(model, 5, callbacks=[Watcher(stop_at=0)]).history["loss"]) == 1

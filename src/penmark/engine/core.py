@@ -23,4 +23,5 @@ def core_name() -> str:
     """The core's instruction set and number of threads, for example "avx512, 2 threads"."""
     from penmark.engine import _core
 
-    return f"{_core.usable_isas()[-1]}, {_core.available_threads()} threads"
+    # Of a network, since PENMARK_ISA may hold the core to another than the fastest.
+    return f"{_core.Network((1, 1, 1)).isa}, {_core.available_threads()} threads"
