@@ -18,41 +18,86 @@ void add(const float* a, const float* b, float* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) y[i] = a[i] + b[i];
 }
 
-constexpr int kPoolBlock = 64;  // channels at a time, their maxima and winners in registers or L1
+// Rows by columns (pixels by channels): a pair of vectors of columns at a time, so that what belongs
+// to a column stays in registers while the rows pass by. kFull: both vectors are whole; else
+// `columns` are left.
+constexpr int kPair = 2 * kLanes;
+
+template <bool kFull>
+struct Pair {
+  Vec v[2];
+
+  static Pair zero() { return {{Vec{}, Vec{}}}; }
+  static Pair of(const float* p, int columns) {
+    if (kFull) return {{load(p), load(p + kLanes)}};
+    if (columns <= kLanes) return {{load_part(p, columns), Vec{}}};
+    return {{load(p), load_part(p + kLanes, columns - kLanes)}};
+  }
+  void to(float* p, int columns) const {
+    if (kFull) {
+      store(p, v[0]);
+      store(p + kLanes, v[1]);
+    } else if (columns <= kLanes) {
+      store_part(p, v[0], columns);
+    } else {
+      store(p, v[0]);
+      store_part(p + kLanes, v[1], columns - kLanes);
+    }
+  }
+};
+
+// Runs body<kFull>(first column, columns) for all columns.
+#define PENMARK_BY_COLUMNS(C, body)                                                \
+  std::int64_t c = 0;                                                              \
+  for (; c + kPair <= (C); c += kPair) body<true>(c, kPair);                       \
+  if (c < (C)) body<false>(c, static_cast<int>((C) - c));
 
 inline int clipped(int first, int size, int limit) {
   return first + size < limit ? first + size : limit;
 }
 
-void max_pool(const PoolShape& s, const float* x, float* y, std::uint8_t* argmax) {
-  float best[kPoolBlock];
-  std::int32_t winner[kPoolBlock];
-  for (int p = 0; p < s.P; ++p) {
-    const int top = p * s.stride_h - s.pad_top, bottom = clipped(top, s.R, s.H);
-    for (int q = 0; q < s.Q; ++q) {
-      const int left = q * s.stride_w - s.pad_left, right = clipped(left, s.S, s.W);
-      for (int c0 = 0; c0 < s.C; c0 += kPoolBlock) {
-        const int block = clipped(c0, kPoolBlock, s.C) - c0;
-        for (int c = 0; c < block; ++c) {
-          best[c] = -__builtin_inff();
-          winner[c] = 255;  // stands until a value above -infinity comes: no gradient flows
+struct MaxPool {
+  const float* x;  // channel 0 of the window's first pixel inside the image
+  std::int64_t row, C;  // floats in a row of pixels, and in a pixel
+  int rows, columns;  // of the window inside the image
+  int first, across;  // number of that pixel in the window; numbers in a row of the window
+  float* y;
+  std::uint8_t* argmax;
+
+  template <bool kFull>
+  void run(std::int64_t c, int channels) const {
+    typedef std::uint8_t Bytes __attribute__((vector_size(kLanes)));
+    Vec best[2] = {splat(-__builtin_inff()), splat(-__builtin_inff())};
+    IndexVec winner[2] = {IndexVec{} + 255, IndexVec{} + 255};  // stands until a value above -infinity
+    for (int h = 0; h < rows; ++h) {                            // comes: no gradient flows
+      for (int w = 0; w < columns; ++w) {
+        const auto a = Pair<kFull>::of(x + h * row + w * C + c, channels);
+        const IndexVec here = IndexVec{} + (first + h * across + w);
+        for (int i = 0; i < 2; ++i) {
+          const IndexVec loses = a.v[i] <= best[i];  // a NaN wins, to be reported
+          best[i] = loses ? best[i] : a.v[i];
+          winner[i] = loses ? winner[i] : here;
         }
-        for (int h = top < 0 ? 0 : top; h < bottom; ++h) {
-          for (int w = left < 0 ? 0 : left; w < right; ++w) {
-            const float* from = x + (static_cast<std::int64_t>(h) * s.W + w) * s.C + c0;
-            const std::int32_t here = (h - top) * s.S + (w - left);
-#pragma omp simd
-            for (int c = 0; c < block; ++c) {
-              const bool wins = !(from[c] <= best[c]);  // a NaN wins, to be reported
-              best[c] = wins ? from[c] : best[c];
-              winner[c] = wins ? here : winner[c];
-            }
-          }
-        }
-        const std::int64_t to = (static_cast<std::int64_t>(p) * s.Q + q) * s.C + c0;
-        for (int c = 0; c < block; ++c) y[to + c] = best[c];
-        for (int c = 0; c < block; ++c) argmax[to + c] = static_cast<std::uint8_t>(winner[c]);
       }
+    }
+    Pair<kFull>{{best[0], best[1]}}.to(y + c, channels);
+    Bytes bytes[2];
+    for (int i = 0; i < 2; ++i) bytes[i] = __builtin_convertvector(winner[i], Bytes);
+    if (kFull) __builtin_memcpy(argmax + c, bytes, sizeof bytes);
+    else for (int i = 0; i < channels; ++i) argmax[c + i] = bytes[i / kLanes][i % kLanes];
+  }
+};
+
+void max_pool(const PoolShape& s, const float* x, float* y, std::uint8_t* argmax) {
+  const std::int64_t row = static_cast<std::int64_t>(s.W) * s.C;
+  for (int p = 0; p < s.P; ++p) {
+    const int top = p * s.stride_h - s.pad_top, h = top < 0 ? 0 : top;
+    for (int q = 0; q < s.Q; ++q, y += s.C, argmax += s.C) {
+      const int left = q * s.stride_w - s.pad_left, w = left < 0 ? 0 : left;
+      const MaxPool job{x + h * row + static_cast<std::int64_t>(w) * s.C, row, s.C,
+                        clipped(top, s.R, s.H) - h, clipped(left, s.S, s.W) - w,
+                        (h - top) * s.S + (w - left), s.S, y, argmax};
+      PENMARK_BY_COLUMNS(s.C, job.template run)
     }
   }
 }
@@ -180,39 +225,6 @@ void dropout_bwd(const float* dy, float* dx, const std::uint32_t* mask, std::int
     for (int j = 0; j < block; ++j) dx[i + j] = (word >> j) & 1u ? dy[i + j] * scale : 0.0f;
   }
 }
-
-// Rows by columns: a pair of vectors of columns at a time, so that what belongs to a column stays in
-// registers while the rows pass by. kFull: both vectors are whole; else `columns` are left.
-constexpr int kPair = 2 * kLanes;
-
-template <bool kFull>
-struct Pair {
-  Vec v[2];
-
-  static Pair zero() { return {{Vec{}, Vec{}}}; }
-  static Pair of(const float* p, int columns) {
-    if (kFull) return {{load(p), load(p + kLanes)}};
-    if (columns <= kLanes) return {{load_part(p, columns), Vec{}}};
-    return {{load(p), load_part(p + kLanes, columns - kLanes)}};
-  }
-  void to(float* p, int columns) const {
-    if (kFull) {
-      store(p, v[0]);
-      store(p + kLanes, v[1]);
-    } else if (columns <= kLanes) {
-      store_part(p, v[0], columns);
-    } else {
-      store(p, v[0]);
-      store_part(p + kLanes, v[1], columns - kLanes);
-    }
-  }
-};
-
-// Runs body<kFull>(first column, columns) for all columns.
-#define PENMARK_BY_COLUMNS(C, body)                                                \
-  std::int64_t c = 0;                                                              \
-  for (; c + kPair <= (C); c += kPair) body<true>(c, kPair);                       \
-  if (c < (C)) body<false>(c, static_cast<int>((C) - c));
 
 struct ColumnSums {
   const float* x;
