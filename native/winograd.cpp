@@ -9,6 +9,7 @@ namespace penmark {
 namespace {
 
 constexpr int kPoints = 16;
+constexpr int kLine = 16;  // floats that are fetched at once: a line of the cache
 // Transformed inputs and outputs of a block, which have to stay in L2 beside the weights.
 constexpr std::int64_t kBlockBytes = 512 * 1024;
 // Tiles to reduce over in bwd_w, so that reading and writing the sums does not cost more.
@@ -87,6 +88,19 @@ WinogradConv2D::Block WinogradConv2D::block_from(int first_row) const {
   return {first_row, rows, rows * across_, 0};
 }
 
+const float* WinogradConv2D::x_row(std::int64_t n, int row) const {
+  return x_.data + n * x_.stride + static_cast<std::int64_t>(row) * s_.W * s_.C;
+}
+
+const float* WinogradConv2D::y_row(std::int64_t n, int row) const {
+  return y_.data + n * y_.stride + static_cast<std::int64_t>(row) * s_.Q * s_.K;
+}
+
+// Of the wider of the two; of the other some are fetched too early or in vain.
+int WinogradConv2D::lines_of(int rows) const {
+  return rows * std::max(s_.W * s_.C, s_.Q * s_.K) / kLine;
+}
+
 // A panel holds, for every tap, C rows of its width: kernels side by side.
 void WinogradConv2D::transform_weights(const Step& step, int thread) {
   const Range channels = share_of(s_.C, thread, step.threads);
@@ -119,15 +133,20 @@ void WinogradConv2D::transform_inputs(const Step& step, const float* image, cons
 }
 
 void WinogradConv2D::multiply_points(const Step& step, const Points& from, const float* weights,
-                                     const Points& to, int tiles) const {
-  for (int point = 0; point < kPoints; ++point)
-    for (std::int64_t panel = 0; panel < panel_count(to.channels); ++panel)
-      step.kernels.brgemm({from.data + point * from.apart,
-                           weights + point * w_points_ + panel_offset(from.channels, panel),
-                           to.data + point * to.apart + panel * kPanel, nullptr, kNoShift,
-                           kNoShift, from.channels, panel_width(to.channels, panel), to.channels,
-                           1, tiles, panel_columns(to.channels, panel), from.channels, false,
-                           false});
+                                     const Points& to, int tiles, const Ahead& ahead) const {
+  const std::int64_t panels = panel_count(to.channels), products = kPoints * panels;
+  for (std::int64_t product = 0; product < products; ++product) {
+    const std::int64_t point = product / panels, panel = product % panels;
+    Brgemm job{from.data + point * from.apart,
+               weights + point * w_points_ + panel_offset(from.channels, panel),
+               to.data + point * to.apart + panel * kPanel, nullptr, kNoShift, kNoShift,
+               from.channels, panel_width(to.channels, panel), to.channels, 1, tiles,
+               panel_columns(to.channels, panel), from.channels, false, false};
+    const std::int64_t first = ahead.lines * product / products;
+    for (int i = 0; i < 2; ++i) job.ahead[i] = ahead.data[i] + kLine * first;
+    job.ahead_lines = static_cast<int>(ahead.lines * (product + 1) / products - first);
+    step.kernels.brgemm(job);
+  }
 }
 
 void WinogradConv2D::fwd_image(const Step& step, std::int64_t n, int thread) {
@@ -140,7 +159,9 @@ void WinogradConv2D::fwd_image(const Step& step, std::int64_t n, int thread) {
   for (int first = 0; first < down_; first += block_rows_) {
     const Block block = block_from(first);
     transform_inputs(step, x_.data + n * x_.stride, block, thread);
-    multiply_points(step, {xt, x_points_, s_.C}, wt_, {yt, y_points_, s_.K}, block.tiles);
+    // Where this block's outputs go, and where the layer before puts the next image's.
+    const Ahead ahead{{y_row(n, 2 * first), x_row(n + 1, 2 * first)}, lines_of(2 * block.rows)};
+    multiply_points(step, {xt, x_points_, s_.C}, wt_, {yt, y_points_, s_.K}, block.tiles, ahead);
     for (int i = 0; i < block.rows; ++i)
       step.kernels.winograd_output(yt + static_cast<std::int64_t>(i) * across_ * s_.K, y_points_,
                                    bias_ != nullptr ? bias_->w : nullptr, relu,
@@ -180,7 +201,7 @@ void WinogradConv2D::bwd_image(const Step& step, std::int64_t n, int thread) {
     const std::int64_t image = (n - images.begin) % images_;
     block.at = image * block.tiles;
     transform_gradients(step, n, block, thread);
-    if (dx != nullptr) bwd_d_block(step, block, dx, thread);
+    if (dx != nullptr) bwd_d_block(step, n, block, dx, thread);
     if (!weights_.trainable) continue;
     transform_inputs(step, x_.data + n * x_.stride, block, thread);
     if (image + 1 == images_ || n + 1 == images.end)
@@ -220,11 +241,17 @@ void WinogradConv2D::bwd_w_tiles(const Step& step, std::int64_t tiles, bool firs
                               panel_columns(s_.K, panel), static_cast<int>(tiles), !first, false});
 }
 
-void WinogradConv2D::bwd_d_block(const Step& step, const Block& block, float* dx, int thread) {
+void WinogradConv2D::bwd_d_block(const Step& step, std::int64_t n, const Block& block, float* dx,
+                                 int thread) {
   float* dxt = dxt_ + thread * kPoints * x_points_;
   float* yt = yt_ + thread * kPoints * y_points_ + block.at * s_.K;
+  // What transform_inputs reads next, and transform_gradients after that.
+  const int top = std::max(0, 2 * block.first - s_.pad_top), below = block.first + block.rows;
+  const int bottom = std::min(s_.H, 2 * below + 2 - s_.pad_top);
+  const Ahead ahead{{x_row(n, top), below < down_ ? y_row(n, 2 * below) : y_row(n + 1, 0)},
+                    lines_of(bottom - top)};
   multiply_points(step, {yt, y_points_, s_.K}, wt_transposed_, {dxt, x_points_, s_.C},
-                  block.tiles);
+                  block.tiles, ahead);
   const Pixels<float> pixels{dx, s_.H, s_.W, s_.C};
   float* aside = aside_ + thread * std::max(s_.C, s_.K);
   for (int i = 0; i < block.rows; ++i)

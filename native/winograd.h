@@ -36,15 +36,23 @@ class WinogradConv2D final : public Layer {
     std::int64_t at;  // tiles of other images before them
   };
   Block block_from(int first_row) const;
+  const float* x_row(std::int64_t n, int row) const;
+  const float* y_row(std::int64_t n, int row) const;
+  int lines_of(int rows) const;  // of x or y
   // The 16 matrices of tiles by channels, from one to the next `apart` floats.
   struct Points {
     float* data;
     std::int64_t apart;
     int channels;
   };
+  // What comes next is fetched from L3 meanwhile: two arrays of `lines` lines.
+  struct Ahead {
+    const float* data[2];
+    int lines;
+  };
   // Each of `from` times its weights, panels of from.channels by to.channels.
   void multiply_points(const Step& step, const Points& from, const float* weights,
-                       const Points& to, int tiles) const;
+                       const Points& to, int tiles, const Ahead& ahead) const;
   void transform_weights(const Step& step, int thread);
   void transpose_weights(const Step& step, int thread);
   void transform_inputs(const Step& step, const float* image, const Block& block, int thread);
@@ -52,7 +60,7 @@ class WinogradConv2D final : public Layer {
   void bwd_image(const Step& step, std::int64_t n, int thread);
   void transform_gradients(const Step& step, std::int64_t n, const Block& block, int thread);
   void bwd_w_tiles(const Step& step, std::int64_t tiles, bool first, int thread);
-  void bwd_d_block(const Step& step, const Block& block, float* dx, int thread);
+  void bwd_d_block(const Step& step, std::int64_t n, const Block& block, float* dx, int thread);
   void finish_weight_gradient(const Step& step, int thread);
 
   const Tensor &x_, &y_;
