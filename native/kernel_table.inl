@@ -1,3 +1,9 @@
+template <class Maps>
+constexpr WinogradKernels winograd_table() {
+  return {winograd_input<Maps>,      winograd_input_bwd<Maps>, winograd_output<Maps>,
+          winograd_output_bwd<Maps>, winograd_weights<Maps>,   winograd_weights_bwd<Maps>};
+}
+
 // The functions of this instruction set, in the order of `Kernels`.
 constexpr Kernels make_table(const char* name) {
   return Kernels{
@@ -7,7 +13,7 @@ constexpr Kernels make_table(const char* name) {
       activate_bwd, derive_rows,      update,           scale_u8,      scale_f32,
       add,         max_pool,          max_pool_bwd,     average_pool,  average_pool_bwd,
       dropout,     dropout_bwd,       column_sums,      centered_squares, normalize,
-      normalize_sums, normalize_bwd,  winograd_input,   winograd_input_bwd, winograd_output,
-      winograd_output_bwd, winograd_weights, winograd_weights_bwd, multiply_adds,    2 * kChains * kLanes,
+      normalize_sums, normalize_bwd,  winograd_table<Winograd2x2>(), winograd_table<Winograd4x4>(),
+      multiply_adds,    2 * kChains * kLanes,
   };
 }

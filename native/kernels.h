@@ -45,15 +45,30 @@ struct InnerProducts {
   bool relu;
 };
 
-// A row of Winograd's tiles, 2 pixels apart, in an image (see winograd.h).
+// A row of Winograd's tiles, as far apart as their outputs are wide, in an image (see winograd.h).
 template <class T>
 struct TileRow {
-  T* rows[4];    // the image's rows under it, as many as a tile is high; null: outside the image
+  T* rows[6];    // the image's rows under it, as many as a tile is high; null: outside the image
   T* outside;    // (channels): stands for every pixel outside
   int columns;   // of the image
   int first;     // column of the first tile; may be negative
   int channels;  // a multiple of 16
   int tiles;
+};
+
+// Winograd's transforms for tiles of 2 by 2 or 4 by 4 outputs, from 16 or 36 points; tile t of a point
+// lies at t * channels. `bwd` ones are the transposed maps; input_bwd adds to what is there.
+struct WinogradKernels {
+  void (*input)(const TileRow<const float>& from, float* points, std::int64_t point_stride);
+  void (*input_bwd)(const float* points, std::int64_t point_stride, const TileRow<float>& to);
+  void (*output)(const float* points, std::int64_t point_stride, const float* bias, bool relu,
+                 const TileRow<float>& to);
+  void (*output_bwd)(const TileRow<const float>& from, float* points, std::int64_t point_stride);
+  // n kernels side by side, a multiple of 16: 9 taps to the points, and back.
+  void (*weights)(const float* taps, std::int64_t tap_stride, float* points,
+                  std::int64_t point_stride, std::int64_t n);
+  void (*weights_bwd)(const float* points, std::int64_t point_stride, float* taps,
+                      std::int64_t tap_stride, std::int64_t n);
 };
 
 struct Kernels {
@@ -124,21 +139,7 @@ struct Kernels {
                         std::int64_t C, const float* mean, const float* factor, const float* tilt,
                         const float* shift);
 
-  // Winograd's transforms; tile t of a point lies at t * channels. `bwd` ones are the transposed
-  // maps; winograd_input_bwd adds to what is there.
-  void (*winograd_input)(const TileRow<const float>& from, float* points,
-                         std::int64_t point_stride);
-  void (*winograd_input_bwd)(const float* points, std::int64_t point_stride,
-                             const TileRow<float>& to);
-  void (*winograd_output)(const float* points, std::int64_t point_stride, const float* bias,
-                          bool relu, const TileRow<float>& to);
-  void (*winograd_output_bwd)(const TileRow<const float>& from, float* points,
-                              std::int64_t point_stride);
-  // n kernels side by side: 9 taps to 16 points, and back.
-  void (*winograd_weights)(const float* taps, std::int64_t tap_stride, float* points,
-                           std::int64_t point_stride, std::int64_t n);
-  void (*winograd_weights_bwd)(const float* points, std::int64_t point_stride, float* taps,
-                               std::int64_t tap_stride, std::int64_t n);
+  WinogradKernels winograd_2x2, winograd_4x4;
 
   // See peak_kernel.inl.
   float (*multiply_adds)(std::int64_t rounds);

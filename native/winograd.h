@@ -1,4 +1,4 @@
-// Conv2D of 3x3 kernels at stride 1, with 16 multiplications in place of 36: F(2x2, 3x3) of
+// Conv2D of 3x3 kernels at stride 1 with fewer multiplications: F(2x2, 3x3) and F(4x4, 3x3) of
 // A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks" (2016).
 //
 // Outputs Y come in tiles of 2 by 2, each from the 4 by 4 inputs d under it and the kernel g:
@@ -6,7 +6,12 @@
 //     Y = A^T [(G g G^T) * (B^T d B)] A        (* elementwise)
 //
 // Each of the 16 elements, a point, is over all channels a matrix product of its own: tiles by C
-// times C by K. Gradients take the transposed way. With Z = A dY A^T,
+// times C by K, 16 multiplications in place of 36. Tiles of 4 by 4, from 6 by 6 inputs, make it 36 in
+// place of 144; their transformed weights are larger and their sums less exact. How exact depends on
+// the numbers interpolated at: B. Barabasz, A. Anderson, K. M. Soodhalter, D. Gregg, "Error Analysis
+// and Improving the Accuracy of Winograd Convolution for Deep Neural Networks" (2020).
+//
+// Gradients take the transposed way. With Z = A dY A^T,
 //
 //     dd = B [(G g G^T) * Z] B^T        dg = G^T [(B^T d B) * Z] G
 //
@@ -36,10 +41,11 @@ class WinogradConv2D final : public Layer {
     std::int64_t at;  // tiles of other images before them
   };
   Block block_from(int first_row) const;
+  const WinogradKernels& transforms(const Step& step) const;
   const float* x_row(std::int64_t n, int row) const;
   const float* y_row(std::int64_t n, int row) const;
   int lines_of(int rows) const;  // of x or y
-  // The 16 matrices of tiles by channels, from one to the next `apart` floats.
+  // The points' matrices of tiles by channels, from one to the next `apart` floats.
   struct Points {
     float* data;
     std::int64_t apart;
@@ -69,16 +75,18 @@ class WinogradConv2D final : public Layer {
   Param* bias_;
   Activation activation_;
   ConvGradient gradient_;
+  int side_;                       // outputs along a side of a tile: 2 or 4
+  int points_;                     // 16 or 36
   int down_, across_;              // tiles of an image
   int block_rows_;                 // rows of tiles at a time
   int images_ = 1;                 // small ones that share a reduction in bwd_w
   std::int64_t x_points_, y_points_, w_points_;  // floats from one point to the next
-  float* xt_ = nullptr;            // (threads, 16, tiles of a block, C): inputs
-  float* yt_ = nullptr;            // (threads, 16, tiles of a block, K): outputs or their gradient
-  float* dxt_ = nullptr;           // (threads, 16, tiles of a block, C): gradient to the inputs
-  float* wt_ = nullptr;            // (16, panels of C by K)
-  float* wt_transposed_ = nullptr; // (16, panels of K by C)
-  float* dwt_ = nullptr;           // (threads, 16, panels of C by K): sums over a thread's images
+  float* xt_ = nullptr;            // (threads, points, tiles of a block, C): inputs
+  float* yt_ = nullptr;            // (threads, points, tiles of a block, K): outputs or their gradient
+  float* dxt_ = nullptr;           // (threads, points, tiles of a block, C): gradient to the inputs
+  float* wt_ = nullptr;            // (points, panels of C by K)
+  float* wt_transposed_ = nullptr; // (points, panels of K by C)
+  float* dwt_ = nullptr;           // (threads, points, panels of C by K): sums over a thread's images
   float* dz_ = nullptr;            // (threads, output rows of a block, Q, K)
   float* zeros_ = nullptr;         // (the larger of C and K): what lies outside an image
   float* aside_ = nullptr;         // (threads, the same): where what falls outside goes
