@@ -7,6 +7,10 @@
 #include <cstring>
 #include <stdexcept>
 
+#if defined(__GLIBC__)  // defined by the headers above
+#include <malloc.h>
+#endif
+
 namespace penmark {
 namespace {
 
@@ -24,6 +28,14 @@ std::uint64_t step_key(std::uint64_t seed, std::int64_t iteration) {
 int checked_threads(int threads) {
   if (threads < 0 || threads > 1024) throw std::invalid_argument("threads must be 0 to 1024");
   return threads == 0 ? available_threads() : threads;
+}
+
+// What others in the process have freed, glibc keeps for itself: 40 MB after JAX has compiled the
+// drawing of cnn's first weights. Work space for training comes on top of it.
+void give_back_freed_memory() {
+#if defined(__GLIBC__)
+  malloc_trim(0);
+#endif
 }
 
 }  // namespace
@@ -66,6 +78,7 @@ Plan& Network::plan_for(int batch, bool training) {
   if (training && loss_at_ < 0) throw std::invalid_argument("set_loss() comes before training");
   std::unique_ptr<Plan>& plan = plans_[{batch, training}];
   if (plan != nullptr) return *plan;
+  if (training) give_back_freed_memory();
   int threads = pool_.threads();
   if (chooses_threads_) threads = threads_worth(graph_, batch, threads, training);
   plan = std::make_unique<Plan>(graph_, batch, threads, training, loss_at_,
