@@ -50,6 +50,15 @@ void tile(const Brgemm& g, std::int64_t a_from, std::int64_t row, int column, in
     const float* a = g.a + g.a_offset[t] + a_from;
     const float* b = g.b + g.b_offset[t] + column;
     for (int k = 0; k < g.k; ++k) {
+      // Before the loads: with a branch between them and the products, Clang keeps a whole column of
+      // A in registers and the accumulators on the stack.
+      if (lines > 0) {
+        --lines;
+        __builtin_prefetch(ahead0, 0, 2);
+        __builtin_prefetch(ahead1, 0, 2);
+        __builtin_prefetch(ahead2, 0, 2);
+        ahead0 += kLine, ahead1 += kLine, ahead2 += kLine;
+      }
       Vec bv[NV];
       PENMARK_UNROLL for (int j = 0; j < NV; ++j) bv[j] = load(b + j * kLanes);
       PENMARK_UNROLL for (int i = 0; i < MR; ++i) {
@@ -58,13 +67,6 @@ void tile(const Brgemm& g, std::int64_t a_from, std::int64_t row, int column, in
       }
       a += kTransposed ? lda : 1;
       b += ldb;
-      if (lines > 0) {
-        --lines;
-        __builtin_prefetch(ahead0, 0, 2);
-        __builtin_prefetch(ahead1, 0, 2);
-        __builtin_prefetch(ahead2, 0, 2);
-        ahead0 += kLine, ahead1 += kLine, ahead2 += kLine;
-      }
     }
   }
 

@@ -222,7 +222,10 @@ void dropout_bwd(const float* dy, float* dx, const std::uint32_t* mask, std::int
     const int block = n - i < 32 ? static_cast<int>(n - i) : 32;
     const std::uint32_t word = mask[i / 32];
 #pragma omp simd
-    for (int j = 0; j < block; ++j) dx[i + j] = (word >> j) & 1u ? dy[i + j] * scale : 0.0f;
+    for (int j = 0; j < block; ++j) {
+      const float passed = dy[i + j] * scale;  // in any case: a load that depends stops Clang
+      dx[i + j] = (word >> j) & 1u ? passed : 0.0f;
+    }
   }
 }
 
