@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import subprocess
@@ -103,6 +104,25 @@ def test_control_c_keeps_the_last_whole_epoch_and_says_how_to_go_on(tmp_path, un
     assert run.metrics["epochs"] == run.epochs_done >= 2
     assert run.model().count_params() == 669_706
     same_result(resume(folder, report=False, verbose=0), uninterrupted)
+
+
+def test_control_c_after_the_last_batch_is_an_interruption_with_nothing_left_to_train(
+    tmp_path, digits
+):
+    class PressAtTheEnd(keras.callbacks.Callback):
+        def on_train_end(self, logs=None):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    settings = TrainingSettings(recipe="softmax", data="digits", epochs=2)
+    run = train(
+        settings, out=tmp_path / "run", dataset=digits, report=False, verbose=0,
+        callbacks=[PressAtTheEnd()],
+    )  # fmt: skip
+    assert (run.status, run.epochs_done) == ("interrupted", 2)
+    expected = train(settings, out=tmp_path / "expected", dataset=digits, report=False, verbose=0)
+    resumed = resume(run.path, dataset=digits, report=False, verbose=0)
+    assert resumed.status == "complete"
+    same_result(resumed, expected)
 
 
 def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays_whole(tmp_path, digits):

@@ -83,13 +83,14 @@ def test_watched_stopped_and_resumed_it_ends_as_an_ordinary_training(client, wor
     stopped = Run(folder)
     done = stopped.epochs_done
     if stopped.status == "interrupted":
-        assert 0 < done < 6
+        assert 0 < done <= 6
         assert client.post(f"/api/runs/{name}/resume", json={}).status_code == 200
         begun = client.get(f"/api/runs/{name}/live").json()
         assert begun["live"]
         assert begun["generation"] > generation
         update = ended(client, name)
-        assert update["first_epoch"] == done
+        # Stopped in the last moment, there is nothing left to train.
+        assert done == 6 or update["first_epoch"] == done
     run = Run(folder)
     assert run.status == "complete"
     same_result(run, expected)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from penmark.engine import Augment
 from penmark.engine.backend import keras
 from penmark.engine.inputs import checked_labels
+from penmark.engine.interruption import Interruption
 from penmark.engine.progress import TrainingProgress
 from penmark.errors import DataError, InputError, TrainingError
 
@@ -189,8 +190,9 @@ def callback_list(
     given = [] if callbacks is None else callbacks if isinstance(callbacks, list) else [callbacks]
     # Everything that watches comes before the user's callbacks, so that an error in one of those
     # finds the epoch already shown; the history comes first, so that all of them can read it.
+    interruption = Interruption()
     watching = keras.callbacks.CallbackList(
-        [keras.callbacks.History(), *added, *given],
+        [keras.callbacks.History(), interruption, *added, *given],
         add_history=True,
         model=model,
         epochs=epochs,
@@ -198,7 +200,8 @@ def callback_list(
         verbose=0,
     )
     try:
-        yield watching
+        with interruption.noticed():
+            yield watching
     finally:
         for callback in added:
             if isinstance(callback, TrainingProgress):
