@@ -23,7 +23,7 @@ CLASSICS = [
     (
         "workshop.ipynb",
         {
-            "nb_epoch=5": "nb_epoch=1",
+            "nb_epoch=5": "nb_epoch=2",
             "(X_train, Y_train, batch_size=32, nb_epoch=2": "(X_train[:8000], Y_train[:8000], "
             "batch_size=32, nb_epoch=1",
         },
