@@ -65,8 +65,9 @@ format: $(INSTALLED_DEV)
 	$(BIN)/ruff format src tests benchmarks
 
 # Each build gets a copy of the package with its own core, and -S keeps the editable install out of
-# the way; the sanitizers' libraries must be loaded before Python. TSan leaves out Ctrl-C (it cannot see into Python's signal handling) and the random
-# networks (slow); NumPy keeps to one thread, since OpenBLAS's own threads race.
+# the way; the sanitizers' libraries must be loaded before Python. TSan leaves out Ctrl-C (it cannot
+# see into Python's signal handling) and the random networks (slow); NumPy keeps to one thread,
+# since OpenBLAS's own threads race.
 SITE = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 SANITIZED = -DCMAKE_BUILD_TYPE=RelWithDebInfo -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python
 sanitize: $(INSTALLED_DEV)
