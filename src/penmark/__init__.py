@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from penmark.engine.backend import prefer_installed_backend
+from penmark.engine.lazy_keras import put_off_large_parts
 
 if TYPE_CHECKING:
     from penmark import export as export
@@ -60,6 +61,7 @@ __all__ = [
 
 
 prefer_installed_backend()
+put_off_large_parts()
 
 
 def __getattr__(name: str) -> Any:
