@@ -282,7 +282,8 @@ class PyNetwork {
     return *param;
   }
 
-  static float* storage(const Param& param, const std::string& what) {
+  float* storage(const Param& param, const std::string& what) {
+    if (what.rfind("slot", 0) == 0) network().keep_slots();
     float* data = what == "weight"     ? param.w
                   : what == "gradient" ? param.grad
                   : what == "slot0"    ? param.slot[0]

@@ -23,7 +23,7 @@ struct Run {
   Images images;
   Labels labels;                // weights and order as in Labels; order: (count), into images
   std::int64_t count = 0;       // images to go through
-  int batch = 32;
+  int batch = 32;  // without training perhaps fewer at once, see images_at_once
 };
 
 struct Training {
@@ -45,8 +45,10 @@ class Network {
   void set_optimizer(const Optimizer& optimizer) { optimizer_ = optimizer; }
   void set_loss(int tensor, LossOptions loss);
   void set_augment(const Augment& augment) { augment_ = augment; }
-  // Ends the description and allocates weights and slots, all zero. Before any of the below.
+  // Ends the description and allocates the weights, all zero. Before any of the below.
   void finish();
+  // Allocates the optimizer's state, all zero, unless it is there.
+  void keep_slots();
 
   // Trains on the batches of `run` in turn; the last may be smaller. Returns the sums over the
   // images done. The same seed, thread count and instruction set give the same bits.
@@ -82,7 +84,7 @@ class Network {
   LossOptions loss_;
   int loss_at_ = -1;
   bool finished_ = false;
-  Arena weights_, gradients_;
+  Arena weights_, slots_, gradients_;
   std::map<std::pair<int, bool>, std::unique_ptr<Plan>> plans_;
   std::vector<Totals> totals_;     // per thread
   std::vector<double> squares_;    // (threads, params): sums of squared gradients

@@ -29,8 +29,13 @@ struct Chain {
   std::vector<std::size_t> layers;  // (sweeps)
 };
 
-// At most `most`; fewer if a step is so little work that the threads would mostly wait for each other.
+// At most `most`; fewer if a step is so little work that the threads would mostly wait for each
+// other.
 int threads_worth(const Graph& graph, int N, int most, bool training);
+
+// At most `most`; fewer if so many images' activations, all layers', would take more memory than
+// larger batches are worth. Answers do not depend on it.
+int images_at_once(const Graph& graph, int most);
 
 class Plan {
  public:

@@ -245,3 +245,30 @@ def test_weights_and_slots_come_back_as_they_were_given(shape, rng):
         assert np.array_equal(net.get(0, what), values)
     with pytest.raises(ValueError, match="has no gradient"):
         net.get(0, "gradient")
+
+
+def test_answers_need_neither_the_optimizer_nor_room_for_large_batches(rng):
+    """The optimizer's state comes with the training; activations stay below 32 MB."""
+    net = _core.Network((64, 64, 1), 2, "", True)
+    t = net.conv2d(0, 16, (3, 3), (1, 1), True, True, "relu", True, "a")
+    t = net.pool(t, True, (4, 4), (4, 4), False)
+    t = net.reshape(t, (1, 1, 16 * 16 * 16))
+    t = net.dense(t, 10, True, "linear", True, "b")
+    net.set_optimizer("adam", beta1=0.9, beta2=0.999, epsilon=1e-7)
+    net.set_loss(t, "softmax_cross_entropy")
+    net.finish()
+    weights = 4 * (3 * 3 * 16 + 16 + 16 * 16 * 16 * 10 + 10)
+    assert weights <= net.bytes < 1.1 * weights
+    for number, (_, shape, _) in enumerate(net.params()):
+        net.set(number, "weight", rng.normal(size=shape).astype(np.float32) * 0.05)
+    x = rng.integers(0, 256, (250, 64, 64, 1), dtype=np.uint8)
+    y, order = rng.integers(0, 10, 250), np.arange(250)
+    small, large = (net.predict(x, order, batch, t) for batch in (7, 250))
+    np.testing.assert_allclose(large, small, rtol=1e-5, atol=1e-5 * np.abs(small).max())
+    assert net.evaluate(x, y, order, 250)["loss"] == pytest.approx(
+        net.evaluate(x, y, order, 7)["loss"], rel=1e-5
+    )
+    assert net.bytes < 33e6 + weights
+    assert not net.get(0, "slot1").any()
+    assert 3 * weights <= net.bytes < 33e6 + 3.1 * weights
+    assert net.first_overrun == -1
