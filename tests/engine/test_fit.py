@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import penmark
+from penmark.engine.inputs import checked_labels
 from penmark.errors import DataError, InputError, ModelError, TrainingError
 
 pytestmark = pytest.mark.usefixtures("path")
@@ -103,6 +104,18 @@ def test_integer_labels_do_for_either_cross_entropy(images, labels):
             model = dropout_model(loss=loss)
             losses.append(penmark.evaluate(model, images, given)[0])
     assert losses == pytest.approx([losses[0]] * 6)
+
+
+def test_labels_take_32_bits_where_these_do(images, labels):
+    """JAX warns of 64, and `load_data` gives 64."""
+    for loss in ("sparse_categorical_crossentropy", "mean_squared_error"):
+        model = dropout_model(loss=loss)
+        given = np.eye(4, dtype=np.int64)[labels] if loss == "mean_squared_error" else labels
+        checked = checked_labels(model, images, given)
+        assert checked.dtype == np.int32
+        np.testing.assert_array_equal(checked, given)
+    large = given + 2**40
+    np.testing.assert_array_equal(checked_labels(model, images, large), large)
 
 
 def test_integer_labels_do_for_a_probability_for_each_class(images, labels):

@@ -60,7 +60,12 @@ def checked_labels(model: Any, x: NDArray[Any], y: Any) -> NDArray[Any]:
     check_images(model, x)
     if y is None:
         raise DataError("there are no labels: give y, one label for each image")
-    return prepare_labels(model, np.asarray(y), len(x))
+    labels = prepare_labels(model, np.asarray(y), len(x))
+    if labels.dtype.kind in "iu" and labels.dtype.itemsize > 4:
+        # JAX's integers have 32 bits, and it warns of wider ones.
+        narrow = labels.astype(np.int32)
+        return narrow if np.array_equal(narrow, labels) else labels
+    return labels
 
 
 def prepare_labels(model: Any, labels: NDArray[Any], count: int) -> NDArray[Any]:
