@@ -63,11 +63,14 @@ def _keep_for_the_site(notebook: Any, lesson: str) -> None:
         from jupyter_cache import get_cache
         from jupyter_cache.base import CacheBundleIn
 
-        get_cache(folder).cache_notebook_bundle(
+        cache = get_cache(folder)
+        cache.cache_notebook_bundle(
             CacheBundleIn(notebook, str(NOTEBOOKS / f"{lesson}.ipynb")),
             check_validity=False,
             overwrite=True,
         )
+        # From Python 3.13 on a connection to a database that nobody closed is a warning.
+        cache.db.dispose()
 
 
 @pytest.fixture
