@@ -282,8 +282,7 @@ class PyNetwork {
     return *param;
   }
 
-  float* storage(const Param& param, const std::string& what) {
-    if (what.rfind("slot", 0) == 0) network().keep_slots();
+  static float* storage(const Param& param, const std::string& what) {
     float* data = what == "weight"     ? param.w
                   : what == "gradient" ? param.grad
                   : what == "slot0"    ? param.slot[0]
@@ -439,7 +438,8 @@ NB_MODULE(_core, m) {
        throw std::invalid_argument("there is no weight " + std::to_string(number));
      n.graph().param(number)->decays = false;
    }, "number"_a)
-   .def("finish", [](PyNetwork& n) { n.network().finish(); })
+   .def("finish", [](PyNetwork& n, bool trains) { n.network().finish(trains); },
+        "trains"_a = true)
    .def("params", &PyNetwork::params,
         nb::sig("def params(self) -> list[tuple[str, list[int], bool]]"),
         "(name, shape, trainable) of each weight.")

@@ -31,7 +31,9 @@ int checked_threads(int threads) {
 }
 
 // What others in the process have freed, glibc keeps for itself: 40 MB after JAX has compiled the
-// drawing of cnn's first weights. Work space for training comes on top of it.
+// drawing of cnn's first weights. Memory for training comes on top of it. Where that is little, the
+// 5 milliseconds that this takes are better saved.
+constexpr std::size_t kMuchMemory = 16'000'000;
 void give_back_freed_memory() {
 #if defined(__GLIBC__)
   malloc_trim(0);
@@ -43,7 +45,7 @@ void give_back_freed_memory() {
 Network::Network(const Shape& input, int threads, const std::string& isa, bool guards)
     : isa_(choose_isa(isa)), kernels_(isa_.kernels), chooses_threads_(threads == 0),
       pool_(checked_threads(threads)), guards_(guards), graph_(input), weights_(guards),
-      slots_(guards), gradients_(guards), totals_(static_cast<std::size_t>(pool_.threads())) {}
+      gradients_(guards), totals_(static_cast<std::size_t>(pool_.threads())) {}
 
 void Network::set_loss(int tensor, LossOptions loss) {
   graph_.shape(tensor);  // throws if there is none
@@ -51,24 +53,20 @@ void Network::set_loss(int tensor, LossOptions loss) {
   loss_ = std::move(loss);
 }
 
-void Network::finish() {
+void Network::finish(bool trains) {
   if (finished_) throw std::invalid_argument("the network is already finished");
-  for (const std::unique_ptr<Param>& param : graph_.params())
+  for (const std::unique_ptr<Param>& param : graph_.params()) {
     weights_.reserve(&param->w, param->size);
+    if (!trains || !param->trainable) continue;
+    for (int i = 0; i < optimizer_.slots(); ++i)
+      weights_.reserve(&param->slot[static_cast<std::size_t>(i)], param->size);
+  }
+  if (trains && weights_.bytes() >= kMuchMemory) give_back_freed_memory();
   weights_.allocate();
   if (optimizer_.needs_norms()) keep_gradients();
   squares_.assign(static_cast<std::size_t>(pool_.threads()) * graph_.params().size(), 0.0);
+  trains_ = trains;
   finished_ = true;
-}
-
-// Only where something trains: answers need no optimizer.
-void Network::keep_slots() {
-  if (slots_.bytes() > 0 || optimizer_.slots() == 0) return;
-  give_back_freed_memory();
-  for (const std::unique_ptr<Param>& param : graph_.params())
-    for (int i = 0; param->trainable && i < optimizer_.slots(); ++i)
-      slots_.reserve(&param->slot[static_cast<std::size_t>(i)], param->size);
-  slots_.allocate();
 }
 
 // Only where they are asked for: an update takes each one while it is made.
@@ -81,14 +79,13 @@ void Network::keep_gradients() {
 
 Plan& Network::plan_for(int batch, bool training) {
   if (!finished_) throw std::invalid_argument("finish() comes first");
+  if (training && !trains_)
+    throw std::invalid_argument("finish(trains=True) comes before training");
   if (training && loss_at_ < 0) throw std::invalid_argument("set_loss() comes before training");
   if (!training) batch = images_at_once(graph_, batch);
   std::unique_ptr<Plan>& plan = plans_[{batch, training}];
   if (plan != nullptr) return *plan;
-  if (training) {
-    keep_slots();
-    give_back_freed_memory();
-  }
+  if (training && weights_.bytes() >= kMuchMemory) give_back_freed_memory();
   int threads = pool_.threads();
   if (chooses_threads_) threads = threads_worth(graph_, batch, threads, training);
   plan = std::make_unique<Plan>(graph_, batch, threads, training, loss_at_,
@@ -243,7 +240,7 @@ Totals Network::gradients(const Run& run, std::uint64_t seed) {
 std::size_t Network::plan_bytes() const {
   std::size_t most = 0;
   for (const auto& entry : plans_) most = std::max(most, entry.second->bytes());
-  return most + weights_.bytes() + slots_.bytes() + gradients_.bytes();
+  return most + weights_.bytes() + gradients_.bytes();
 }
 
 std::vector<LayerTime> Network::training_times() const {
@@ -264,7 +261,7 @@ std::vector<LayerTime> Network::training_times() const {
 }
 
 std::int64_t Network::first_overrun() const {
-  for (const Arena* arena : {&weights_, &slots_, &gradients_})
+  for (const Arena* arena : {&weights_, &gradients_})
     if (const std::int64_t region = arena->first_overrun(); region >= 0) return region;
   for (const auto& entry : plans_)
     if (const std::int64_t region = entry.second->first_overrun(); region >= 0) return region;

@@ -45,10 +45,9 @@ class Network {
   void set_optimizer(const Optimizer& optimizer) { optimizer_ = optimizer; }
   void set_loss(int tensor, LossOptions loss);
   void set_augment(const Augment& augment) { augment_ = augment; }
-  // Ends the description and allocates the weights, all zero. Before any of the below.
-  void finish();
-  // Allocates the optimizer's state, all zero, unless it is there.
-  void keep_slots();
+  // Ends the description and allocates the weights and, if it `trains`, the optimizer's state, all
+  // zero. Before any of the below.
+  void finish(bool trains);
 
   // Trains on the batches of `run` in turn; the last may be smaller. Returns the sums over the
   // images done. The same seed, thread count and instruction set give the same bits.
@@ -83,8 +82,8 @@ class Network {
   Augment augment_;
   LossOptions loss_;
   int loss_at_ = -1;
-  bool finished_ = false;
-  Arena weights_, slots_, gradients_;
+  bool finished_ = false, trains_ = false;
+  Arena weights_, gradients_;
   std::map<std::pair<int, bool>, std::unique_ptr<Plan>> plans_;
   std::vector<Totals> totals_;     // per thread
   std::vector<double> squares_;    // (threads, params): sums of squared gradients

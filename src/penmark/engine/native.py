@@ -7,7 +7,7 @@ every epoch, so that callbacks, `model.save` and a later `fit` find what they wo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,11 @@ _FIT_ARGUMENTS = {
 }
 
 
+# What the core's copy of a model is for. Training needs room for the optimizer's state, evaluating
+# a loss that the core has, predicting neither.
+Purpose = Literal["train", "evaluate", "predict"]
+
+
 def unsupported_reason(model: Any, fit_arguments: Mapping[str, Any] | None = None) -> str | None:
     """Why the core cannot train `model`, naming the layer or option; None if it can.
 
@@ -53,26 +58,24 @@ def unsupported_reason(model: Any, fit_arguments: Mapping[str, Any] | None = Non
         if name not in _FIT_ARGUMENTS and value is not None:
             return f"fit({name}=...)"
     try:
-        _build(model, for_training=True, loss_from=loss_from, runs=False)
+        _build(model, purpose="train", loss_from=loss_from, runs=False)
     except Unsupported as reason:
         return str(reason)
     return None
 
 
-def bind(model: Any, *, for_training: bool = True, loss_from: LossFrom = "logits") -> NativeModel:
+def bind(model: Any, *, purpose: Purpose = "train", loss_from: LossFrom = "logits") -> NativeModel:
     """Build the core's copy of a live Keras model and load its weights.
 
     Raises:
         Unsupported: a layer or option that the core does not cover.
     """
-    native = _build(model, for_training=for_training, loss_from=loss_from)
+    native = _build(model, purpose=purpose, loss_from=loss_from)
     pull(native, model)
     return native
 
 
-def _build(
-    model: Any, *, for_training: bool, loss_from: LossFrom, runs: bool = True
-) -> NativeModel:
+def _build(model: Any, *, purpose: Purpose, loss_from: LossFrom, runs: bool = True) -> NativeModel:
     """The core's copy of a Keras model, its weights still zero. Raises Unsupported."""
     try:
         config = model.get_config()
@@ -82,15 +85,15 @@ def _build(
         raise Unsupported(f"the model class {type(model).__name__}, which may do things of its own")
     spec = read_model(config)
     training: TrainingSpec | None = None
-    if for_training or getattr(model, "compiled", False):
+    if purpose != "predict" or getattr(model, "compiled", False):
         try:
             training = read_training(model.get_compile_config(), spec)
         except Unsupported:
-            if for_training:
+            if purpose != "predict":
                 raise
     if training is not None and loss_from == "probabilities":
         training = clipped(training)
-    return NativeModel(spec, training, runs=runs)
+    return NativeModel(spec, training, trains=purpose == "train", runs=runs)
 
 
 def _numpy(variable: Any) -> NDArray[Any]:
@@ -185,7 +188,7 @@ def fit(
         validation_split=validation_split,
         validation_data=None if validation_data is None else tuple(validation_data),
     )
-    native = _build(model, for_training=True, loss_from=loss_from)
+    native = _build(model, purpose="train", loss_from=loss_from)
     images, labels = native.images(arrays.x), native.labels(arrays.y)
     weights = _weights(labels, class_weight, arrays.sample_weight)
     iterations = _pull_optimizer(native, model)
@@ -375,7 +378,7 @@ def layer_times(
 
 def predict(model: Any, x: NDArray[Any], *, batch_size: int | None = None) -> NDArray[Any]:
     """What `model.predict(x)` returns. Raises Unsupported, DataError."""
-    return bind(model, for_training=False).predict(x, batch_size)
+    return bind(model, purpose="predict").predict(x, batch_size)
 
 
 def evaluate(
@@ -388,7 +391,7 @@ def evaluate(
     return_dict: bool = False,
 ) -> Any:
     """What `model.evaluate(x, y)` returns. Raises Unsupported, DataError."""
-    native = bind(model)
+    native = bind(model, purpose="evaluate")
     results = native.evaluate(x, checked_labels(model, x, y), batch_size, sample_weight)
     return results if return_dict else list(results.values())
 
@@ -397,5 +400,5 @@ def activations(
     model: Any, x: NDArray[Any], layers: Sequence[str], *, batch_size: int | None = None
 ) -> dict[str, FloatArray]:
     """Outputs of the named layers for each image. Raises Unsupported, DataError, ModelError."""
-    native = bind(model, for_training=False)
+    native = bind(model, purpose="predict")
     return {name: native.activations(x, name, batch_size) for name in layers}

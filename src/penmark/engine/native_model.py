@@ -38,6 +38,7 @@ class NativeModel:
         threads: 0 for as many as the process may use.
         isa: an instruction set of `_core.usable_isas()`; "" for the fastest.
         guards: put guard bytes around all work space, for tests.
+        trains: False for answers alone, without room for the optimizer's state.
         runs: False for one that only tells whether the core covers the model: it has no weights.
 
     Raises:
@@ -52,6 +53,7 @@ class NativeModel:
         threads: int = 0,
         isa: str = "",
         guards: bool = False,
+        trains: bool = True,
         runs: bool = True,
     ) -> None:
         self.model = model
@@ -76,7 +78,7 @@ class NativeModel:
         if training is not None:
             self._prepare(training)
         if runs:
-            self.network.finish()
+            self.network.finish(trains)
 
     @classmethod
     def from_file(cls, path: Path | str, *, threads: int = 0) -> NativeModel:
@@ -94,7 +96,7 @@ class NativeModel:
                 training = read_training(saved.compile_config, model)
             except Unsupported:
                 training = None  # such a model can still predict
-        native = cls(model, training, threads=threads)
+        native = cls(model, training, threads=threads, trains=False)
         try:
             native.set_weights(saved.weights)
         except (KeyError, IndexError, ValueError) as error:
