@@ -31,10 +31,11 @@ int checked_threads(int threads) {
 }
 
 // What others in the process have freed, glibc keeps for itself: 40 MB after JAX has compiled the
-// drawing of cnn's first weights. Memory for training comes on top of it. Where that is little, the
-// 5 milliseconds that this takes are better saved.
-constexpr std::size_t kMuchMemory = 16'000'000;
-void give_back_freed_memory() {
+// drawing of cnn's first weights. Memory for training comes on top of it. Where weights and state are
+// small, the 5 milliseconds that this takes are better saved.
+void give_back_freed_memory(const Arena& weights) {
+  constexpr std::size_t kLarge = 16'000'000;
+  if (weights.bytes() < kLarge) return;
 #if defined(__GLIBC__)
   malloc_trim(0);
 #endif
@@ -61,7 +62,7 @@ void Network::finish(bool trains) {
     for (int i = 0; i < optimizer_.slots(); ++i)
       weights_.reserve(&param->slot[static_cast<std::size_t>(i)], param->size);
   }
-  if (trains && weights_.bytes() >= kMuchMemory) give_back_freed_memory();
+  if (trains) give_back_freed_memory(weights_);
   weights_.allocate();
   if (optimizer_.needs_norms()) keep_gradients();
   squares_.assign(static_cast<std::size_t>(pool_.threads()) * graph_.params().size(), 0.0);
@@ -85,7 +86,7 @@ Plan& Network::plan_for(int batch, bool training) {
   if (!training) batch = images_at_once(graph_, batch);
   std::unique_ptr<Plan>& plan = plans_[{batch, training}];
   if (plan != nullptr) return *plan;
-  if (training && weights_.bytes() >= kMuchMemory) give_back_freed_memory();
+  if (training) give_back_freed_memory(weights_);
   int threads = pool_.threads();
   if (chooses_threads_) threads = threads_worth(graph_, batch, threads, training);
   plan = std::make_unique<Plan>(graph_, batch, threads, training, loss_at_,

@@ -68,8 +68,9 @@ struct MaxPool {
   void run(std::int64_t c, int channels) const {
     typedef std::uint8_t Bytes __attribute__((vector_size(kLanes)));
     Vec best[2] = {splat(-__builtin_inff()), splat(-__builtin_inff())};
-    IndexVec winner[2] = {IndexVec{} + 255, IndexVec{} + 255};  // stands until a value above -infinity
-    for (int h = 0; h < rows; ++h) {                            // comes: no gradient flows
+    // 255 stands until a value above -infinity comes: no gradient flows.
+    IndexVec winner[2] = {IndexVec{} + 255, IndexVec{} + 255};
+    for (int h = 0; h < rows; ++h) {
       for (int w = 0; w < columns; ++w) {
         const auto a = Pair<kFull>::of(x + h * row + w * C + c, channels);
         const IndexVec here = IndexVec{} + (first + h * across + w);

@@ -143,10 +143,10 @@ void WinogradConv2D::transform_inputs(const Step& step, const float* image, cons
   float* points = xt_ + thread * points_ * x_points_ + block.at * s_.C;
   const Pixels<const float> pixels{image, s_.H, s_.W, s_.C};
   for (int i = 0; i < block.rows; ++i)
-    transforms(step).input(tile_row<const float>(pixels, zeros_,
-                                              side_ * (block.first + i) - s_.pad_top, -s_.pad_left,
-                                              side_ + 2, across_),
-                        points + static_cast<std::int64_t>(i) * across_ * s_.C, x_points_);
+    transforms(step).input(
+        tile_row<const float>(pixels, zeros_, side_ * (block.first + i) - s_.pad_top,
+                              -s_.pad_left, side_ + 2, across_),
+        points + static_cast<std::int64_t>(i) * across_ * s_.C, x_points_);
 }
 
 void WinogradConv2D::multiply_points(const Step& step, const Points& from, const float* weights,
