@@ -50,12 +50,13 @@ Enum named(const char* const (&names)[n], const std::string& name, const char* w
   throw std::invalid_argument("there is no " + std::string(what) + " '" + name + "'");
 }
 
-NumpyFloats new_array(std::vector<std::size_t> shape) {
+template <class T = float>
+nb::ndarray<nb::numpy, T> new_array(std::vector<std::size_t> shape) {
   std::size_t size = 1;
   for (const std::size_t axis : shape) size *= axis;
-  float* data = new float[size];
-  const nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<float*>(p); });
-  return NumpyFloats(data, shape.size(), shape.data(), owner);
+  T* data = new T[size];
+  const nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<T*>(p); });
+  return nb::ndarray<nb::numpy, T>(data, shape.size(), shape.data(), owner);
 }
 
 // One caller at a time: while one thread trains without the interpreter's lock, another could call.
@@ -408,6 +409,15 @@ void bind_layers(nb::class_<PyNetwork>& c) {
         "inputs"_a);
 }
 
+std::optional<nb::ndarray<nb::numpy, std::int64_t>> classes_of(
+    const nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>& targets) {
+  auto classes = new_array<std::int64_t>({targets.shape(0)});
+  if (!one_hot_classes(targets.data(), static_cast<std::int64_t>(targets.shape(0)),
+                       static_cast<std::int64_t>(targets.shape(1)), classes.data()))
+    return std::nullopt;
+  return classes;
+}
+
 }  // namespace
 }  // namespace penmark
 
@@ -421,6 +431,10 @@ NB_MODULE(_core, m) {
         "Float32 GFLOP/s that so many threads reach on registers alone, at best.");
   m.def("available_threads", &penmark::available_threads,
         "Threads that the process may use: affinity, cgroup and PENMARK_THREADS respected.");
+  m.def("one_hot_classes", &penmark::classes_of, "targets"_a,
+        nb::sig("def one_hot_classes(targets: numpy.typing.NDArray[numpy.float32]) -> "
+                "numpy.typing.NDArray[numpy.int64] | None"),
+        "Places of the ones where every row of targets (n, units) is a one among zeros, else None.");
   nb::class_<PyNetwork> c(m, "Network");
   c.def(nb::init<const penmark::ShapeTuple&, int, const std::string&, bool>(), "shape"_a,
         "threads"_a = 0, "isa"_a = "", "guards"_a = false);

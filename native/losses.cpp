@@ -94,6 +94,22 @@ double mean_squared_error(const Row& row) {
 
 }  // namespace
 
+bool one_hot_classes(const float* targets, std::int64_t n, std::int64_t K, std::int64_t* classes) {
+  bool all = true;
+  for (std::int64_t i = 0; i < n && all; ++i, targets += K) {
+    std::int32_t ones = 0, zeros = 0, place = 0;
+    for (std::int32_t j = 0; j < K; ++j) {  // no branch: a class is not to be foretold
+      const bool one = targets[j] == 1.0f;
+      ones += one;
+      zeros += targets[j] == 0.0f;
+      place += one ? j : 0;
+    }
+    all = ones == 1 && zeros == K - 1;
+    classes[i] = place;
+  }
+  return all;
+}
+
 void Totals::clear(std::size_t ks) {
   loss = correct = binary = 0;
   images = 0;

@@ -25,6 +25,9 @@ struct Labels {
   const std::int64_t* order = nullptr;    // (n): image i of the batch has label order[i]
 };
 
+// Whether every row of targets (n, K) is a one among zeros; `classes` (n) then holds their places.
+bool one_hot_classes(const float* targets, std::int64_t n, std::int64_t K, std::int64_t* classes);
+
 struct Totals {
   double loss = 0;                 // sum over images of weight * loss
   double correct = 0;              // images whose highest score is at the label

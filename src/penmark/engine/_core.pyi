@@ -17,6 +17,11 @@ def available_threads() -> int:
 def peak_gflops(threads: int) -> float:
     """Float32 GFLOP/s that so many threads reach on registers alone, at best."""
 
+def one_hot_classes(targets: NDArray[numpy.float32]) -> NDArray[numpy.int64] | None:
+    """
+    Places of the ones where every row of targets (n, units) is a one among zeros, else None.
+    """
+
 class Network:
     def __init__(
         self, shape: tuple[int, int, int], threads: int = 0, isa: str = "", guards: bool = False
