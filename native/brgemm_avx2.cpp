@@ -15,11 +15,13 @@ constexpr int kRows = 6;  // 6 * 2 accumulators, 2 of B, 1 of A: 15 registers
 constexpr int kBf16Rows = 4;  // 4 * 2 accumulators, 4 halves of B, 2 of A: 14 registers
 constexpr int kColumnVecs = 2;
 constexpr int kInnerUnits = 6;  // 2 * 6 accumulators, 2 of x, 1 of the weights: 15 registers
+constexpr int kSparseVecs = 2;  // 4 * 2 accumulators, 2 of B, 1 of A: 11 registers
 #define PENMARK_EVEN 0, 2, 4, 6, 8, 10, 12, 14
 #define PENMARK_ODD 1, 3, 5, 7, 9, 11, 13, 15
 
 #include "brgemm_kernel.inl"
 #include "inner_kernel.inl"
+#include "sparse_kernel.inl"
 #include "elementwise_kernel.inl"
 #include "pass_kernel.inl"
 #include "winograd_kernel.inl"

@@ -17,11 +17,13 @@ constexpr int kRows = 14;  // 14 * 2 accumulators, 2 of B, 1 of A: 31 registers
 constexpr int kBf16Rows = 12;  // 12 * 2 accumulators, 4 halves of B, 2 of A: 30 registers
 constexpr int kColumnVecs = 2;
 constexpr int kInnerUnits = 12;  // 2 * 12 accumulators, 2 of x, 1 of the weights: 27 registers
+constexpr int kSparseVecs = 6;  // 4 * 6 accumulators, 6 of B, 1 of A: 31 registers
 #define PENMARK_EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
 #define PENMARK_ODD 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
 
 #include "brgemm_kernel.inl"
 #include "inner_kernel.inl"
+#include "sparse_kernel.inl"
 #include "elementwise_kernel.inl"
 #include "pass_kernel.inl"
 #include "winograd_kernel.inl"

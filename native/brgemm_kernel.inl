@@ -29,21 +29,61 @@ inline void store_part(float* p, Vec v, int count) {
 }
 #endif
 
+// Lines of up to three arrays (see Brgemm::ahead), fetched one of each per step of a product.
+struct Ahead {
+  const float *first, *second, *third;
+  int lines;
+  Ahead(const float* const (&arrays)[3], int count, std::int64_t from)
+      : first(arrays[0] + from * kLine),
+        second(arrays[1] != nullptr ? arrays[1] + from * kLine : first),
+        third(arrays[2] != nullptr ? arrays[2] + from * kLine : first), lines(count) {}
+  void fetch() {
+    if (lines <= 0) return;
+    --lines;
+    __builtin_prefetch(first, 0, 2);
+    __builtin_prefetch(second, 0, 2);
+    __builtin_prefetch(third, 0, 2);
+    first += kLine, second += kLine, third += kLine;
+  }
+  static constexpr int kLine = 16;
+};
+
+template <int MR, int NV>
+inline void add_bias(Vec (&acc)[MR][NV], const float* from) {
+  PENMARK_UNROLL for (int j = 0; j < NV; ++j) {
+    const Vec bias = load(from + j * kLanes);
+    PENMARK_UNROLL for (int i = 0; i < MR; ++i) acc[i][j] += bias;
+  }
+}
+
+// "x < 0 ? 0 : x" and not "x > 0 ? x : 0": a NaN must stay one, to be reported.
+template <int MR, int NV>
+inline void relu(Vec (&acc)[MR][NV]) {
+  PENMARK_UNROLL for (int i = 0; i < MR; ++i)
+    PENMARK_UNROLL for (int j = 0; j < NV; ++j) acc[i][j] = acc[i][j] < Vec{} ? Vec{} : acc[i][j];
+}
+
 // C tile of MR rows by NV vectors, of which the last may hold fewer than kLanes columns; its rows of
 // A begin `a_from` after each A_i.
 template <int MR, int NV, bool kTransposed>
 void tile(const Brgemm& g, std::int64_t a_from, std::int64_t row, int column, int columns) {
+  // C comes first: then a sum cut in parts is the same sum, in the same order.
+  float* c = g.c + row * g.ldc + column;
+  const int last = columns - (NV - 1) * kLanes;  // columns in the last vector
   Vec acc[MR][NV];
-  PENMARK_UNROLL for (int i = 0; i < MR; ++i)
-    PENMARK_UNROLL for (int j = 0; j < NV; ++j) acc[i][j] = Vec{};
+  if (g.accumulate) {
+    PENMARK_UNROLL for (int i = 0; i < MR; ++i)
+      PENMARK_UNROLL for (int j = 0; j < NV; ++j) {
+        const float* from = c + i * g.ldc + j * kLanes;
+        acc[i][j] = (j + 1 < NV || last == kLanes) ? load(from) : load_part(from, last);
+      }
+  } else {
+    PENMARK_UNROLL for (int i = 0; i < MR; ++i)
+      PENMARK_UNROLL for (int j = 0; j < NV; ++j) acc[i][j] = Vec{};
+  }
 
-  // This tile's share of what to fetch, a line of each array per step.
-  constexpr int kLine = 16;
-  const std::int64_t first = g.ahead_lines * row / g.m;
-  int lines = static_cast<int>(g.ahead_lines * (row + MR) / g.m - first);
-  const float* ahead0 = g.ahead[0] + first * kLine;
-  const float* ahead1 = g.ahead[1] != nullptr ? g.ahead[1] + first * kLine : ahead0;
-  const float* ahead2 = g.ahead[2] != nullptr ? g.ahead[2] + first * kLine : ahead0;
+  const std::int64_t first = g.ahead_lines * row / g.m;  // this tile's share
+  Ahead ahead(g.ahead, static_cast<int>(g.ahead_lines * (row + MR) / g.m - first), first);
 
   const std::int64_t lda = g.lda, ldb = g.ldb;
   for (int t = 0; t < g.batch; ++t) {
@@ -52,13 +92,7 @@ void tile(const Brgemm& g, std::int64_t a_from, std::int64_t row, int column, in
     for (int k = 0; k < g.k; ++k) {
       // Before the loads: with a branch between them and the products, Clang keeps a whole column of
       // A in registers and the accumulators on the stack.
-      if (lines > 0) {
-        --lines;
-        __builtin_prefetch(ahead0, 0, 2);
-        __builtin_prefetch(ahead1, 0, 2);
-        __builtin_prefetch(ahead2, 0, 2);
-        ahead0 += kLine, ahead1 += kLine, ahead2 += kLine;
-      }
+      ahead.fetch();
       Vec bv[NV];
       PENMARK_UNROLL for (int j = 0; j < NV; ++j) bv[j] = load(b + j * kLanes);
       PENMARK_UNROLL for (int i = 0; i < MR; ++i) {
@@ -70,27 +104,8 @@ void tile(const Brgemm& g, std::int64_t a_from, std::int64_t row, int column, in
     }
   }
 
-  float* c = g.c + row * g.ldc + column;
-  const int last = columns - (NV - 1) * kLanes;  // columns in the last vector
-  if (g.accumulate) {
-    PENMARK_UNROLL for (int i = 0; i < MR; ++i)
-      PENMARK_UNROLL for (int j = 0; j < NV; ++j) {
-        const float* from = c + i * g.ldc + j * kLanes;
-        acc[i][j] += (j + 1 < NV || last == kLanes) ? load(from) : load_part(from, last);
-      }
-  }
-  if (g.bias != nullptr) {
-    PENMARK_UNROLL for (int j = 0; j < NV; ++j) {
-      const Vec bias = load(g.bias + column + j * kLanes);
-      PENMARK_UNROLL for (int i = 0; i < MR; ++i) acc[i][j] += bias;
-    }
-  }
-  if (g.relu) {
-    // "x < 0 ? 0 : x" and not "x > 0 ? x : 0": a NaN must stay one, to be reported.
-    PENMARK_UNROLL for (int i = 0; i < MR; ++i)
-      PENMARK_UNROLL for (int j = 0; j < NV; ++j)
-        acc[i][j] = acc[i][j] < Vec{} ? Vec{} : acc[i][j];
-  }
+  if (g.bias != nullptr) add_bias(acc, g.bias + column);
+  if (g.relu) relu(acc);
   PENMARK_UNROLL for (int i = 0; i < MR; ++i)
     PENMARK_UNROLL for (int j = 0; j < NV; ++j) {
       float* to = c + i * g.ldc + j * kLanes;

@@ -20,6 +20,7 @@ constexpr std::int64_t kGroup = 6;
 // Rows of weights whose gradient is one block: at most 8 register tiles of 14; 14 KB, so that the
 // update finds them in L1.
 constexpr std::int64_t kRowBlock = 112;
+static_assert(kRowBlock >= SparseInput::kTileRows);
 constexpr int kImages = 128;  // images at a time in bwd_w
 constexpr std::int64_t kDeriveImages = 16;  // a vector's lanes at most: see dz_t
 // With fewer panels than this, x is read too few times for a packed copy to pay.
@@ -55,7 +56,8 @@ Dense::Dense(const Tensor& x, const Tensor& y, Param& weights, Param* bias, Acti
     : x_(x), y_(y), weights_(weights), bias_(bias), activation_(activation), N_(N),
       C_(x.features), K_(y.features), panels_(panel_count(K_)), tile_rows_(tile_rows),
       tile_columns_(equal_parts(C_, tile_rows)),
-      row_block_(equal_parts(C_, kRowBlock / tile_columns_ * tile_columns_)) {
+      row_block_(equal_parts(C_, kRowBlock / tile_columns_ * tile_columns_)),
+      looks_for_zeros_(panels_ >= kPackFromPanels) {
   row_block_ = round_up(row_block_, tile_columns_);  // at most kRowBlock
   if (panels_ >= kPackFromPanels && N > 1) {
     // No batch has more tiles than this, nor all its tiles together more rows.
@@ -63,6 +65,7 @@ Dense::Dense(const Tensor& x, const Tensor& y, Param& weights, Param* bias, Acti
     arena.reserve(&packed_, std::max((N + tiles) * padded_columns(C_) + tiles * kPackSlack,
                                      round_up(C_, tile_columns_) * N));
   }
+  if (looks_for_zeros_) sparse_.reserve(arena, x, N, threads, training);
   if (!training) return;
   arena.reserve(&dz_, panels_ * N * kPanel);
   arena.reserve(&tiles_, threads * kRowBlock * kPanel);
@@ -79,9 +82,20 @@ Dense::Dense(const Tensor& x, const Tensor& y, Param& weights, Param* bias, Acti
   bias_gradient_.reserve(arena, K_, threads);
 }
 
+void Dense::fwd(const Step& step, int thread) {
+  if (looks_for_zeros_) {
+    sparse_.count(step, thread);
+    step.barrier.wait();
+  }
+  if (!looks_for_zeros_ || !sparse_.few_by_image(step)) return fwd_packed(step, thread);
+  sparse_.list_by_image(step, thread);
+  step.barrier.wait();
+  sparse_.fwd(step, thread, weights_, bias_ != nullptr ? bias_->w : nullptr, activation_, y_);
+}
+
 // Images outermost: x is read once, and each part of a panel once for all the images in L2. With
 // the panels outermost, x came from L3 for each of them.
-void Dense::fwd(const Step& step, int thread) {
+void Dense::fwd_packed(const Step& step, int thread) {
   const bool packs = packed_ != nullptr && step.n > 1;
   // Images are dealt out and taken a tile at a time.
   const std::int64_t R = packs ? equal_parts(step.n, tile_rows_) : 1;
@@ -132,10 +146,20 @@ void Dense::fwd(const Step& step, int thread) {
   }
 }
 
+// Between layers it would read the weights a second time, after the gradient to the input, and four
+// units side by side are seldom all zero.
+bool Dense::bwd_skips_zeros(const Step& step) const {
+  return looks_for_zeros_ && x_.grad == nullptr && step.update != nullptr && weights_.trainable &&
+         sparse_.few_by_feature(step);
+}
+
 void Dense::bwd(const Step& step, int thread) {
   prepare(step, thread);
   step.barrier.wait();
-  bwd_w_and_d(step, thread);
+  if (bwd_skips_zeros(step))
+    sparse_.bwd_w(step, thread, dz_, weights_, tiles_ + thread * kRowBlock * kPanel);
+  else
+    bwd_w_and_d(step, thread);
   if (x_.grad != nullptr) {
     step.barrier.wait();
     add_up_d(step, thread);
@@ -165,7 +189,9 @@ void Dense::prepare(const Step& step, int thread) {
                                panel_width(K_, panel));
     }
   }
-  if (packed_ == nullptr || step.update == nullptr || !weights_.trainable) return;
+  if (step.update == nullptr || !weights_.trainable) return;
+  if (bwd_skips_zeros(step)) return sparse_.list_by_feature(step, thread);
+  if (packed_ == nullptr) return;
   for (std::int64_t n = images.begin; n < images.end; n += kDeriveImages) {
     const std::int64_t rows = std::min(kDeriveImages, images.end - n);
     for (std::int64_t c = 0; c < C_; c += tile_columns_) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "layer.h"
+#include "sparse_input.h"
 
 namespace penmark {
 
@@ -14,6 +15,8 @@ class Dense final : public Layer {
   void bwd(const Step& step, int thread) override;
 
  private:
+  void fwd_packed(const Step& step, int thread);
+  bool bwd_skips_zeros(const Step& step) const;
   void prepare(const Step& step, int thread);
   void bwd_w_and_d(const Step& step, int thread);
   void add_up_d(const Step& step, int thread);
@@ -35,6 +38,8 @@ class Dense final : public Layer {
   float* dx_t_ = nullptr;          // (threads, image panels, C, kPanel): dx transposed, partial sums
   float* turned_ = nullptr;        // (threads, kPanel, kPanel): a block of dx on its way
   PartialGradient bias_gradient_;
+  bool looks_for_zeros_;           // where there are panels enough for a list to pay
+  SparseInput sparse_;
   std::vector<std::int64_t> w_offset_, z_offset_;  // (kGroup): panels of W, blocks of dz_t
 };
 

@@ -45,6 +45,29 @@ struct InnerProducts {
   bool relu;
 };
 
+constexpr int kSparseRows = 4;
+
+// Of a matrix, how many of its (group of kSparseRows rows, column) and of its (row, group of four
+// columns) hold a number that is not zero.
+struct NonzeroCounts {
+  std::int64_t groups_of_rows, groups_of_columns;
+};
+
+// C = A B, then C = relu(C + bias) where asked for, for up to kSparseRows rows A of which only some
+// columns are listed; the others are zero.
+struct SparseProduct {
+  const float* a;              // (kSparseRows, count), rows lda apart
+  const std::int32_t* listed;  // (count): which row of B each column of A meets
+  const float* b;              // panels b_panel apart, rows ldb apart
+  float* c;                    // (m, n): panels c_panel apart, rows ldc apart
+  const float* bias;           // (n rounded up to 16), or null
+  std::int64_t lda, ldb, b_panel, ldc, c_panel;
+  int count, m, n;
+  bool relu;
+  const float* ahead[3] = {};  // as in Brgemm
+  int ahead_lines = 0;
+};
+
 // A row of Winograd's tiles, as far apart as their outputs are wide, in an image (see winograd.h).
 template <class T>
 struct TileRow {
@@ -91,6 +114,16 @@ struct Kernels {
   // to (rows, columns) = from (rows, columns); columns at most tile_rows.
   void (*pack_columns)(const float* from, std::int64_t from_stride, float* to,
                        std::int64_t to_stride, std::int64_t rows, int columns);
+
+  // x (rows, columns), zero from there to whole vectors of 16.
+  NonzeroCounts (*count_nonzeros)(const float* x, std::int64_t x_stride, std::int64_t rows,
+                                  std::int64_t columns);
+  // Copies the columns of x (rows, columns) that are not all zero to `to` (kSparseRows, ...), and
+  // their numbers, counted from first_column, to `listed`; returns how many. rows <= kSparseRows, the
+  // missing ones become zero. x as above; up to 16 columns more than listed are written.
+  int (*list_nonzeros)(const float* x, std::int64_t x_stride, int rows, std::int64_t columns,
+                       int first_column, float* to, std::int64_t to_stride, std::int32_t* listed);
+  void (*sparse_product)(const SparseProduct&);
 
   // y = f(x) and dx = dy f'(.), elementwise over n; `z` is what f saw, `y` what it gave.
   void (*activate)(Activation, float alpha, const float* x, float* y, std::int64_t n);

@@ -166,13 +166,17 @@ class Net:
         return y.reshape(len(y), -1)
 
 
-def assert_gradients(net: Net, n: int, rng: np.random.Generator, probes: int = 4) -> None:
+def assert_gradients(
+    net: Net, n: int, rng: np.random.Generator, probes: int = 4, zeros: float = 0.0
+) -> None:
     """Loss and gradients of the core against float64 and its central differences.
 
     The core works in float32 on sums of up to some thousand products: errors of 1e-4 of the largest
-    gradient are rounding, a wrong term is hundreds of times larger.
+    gradient are rounding, a wrong term is hundreds of times larger. `zeros`: share of the input
+    that is zero.
     """
     x = rng.normal(size=(n, *net.shape)).astype(np.float32)
+    x *= rng.random(x.shape) >= zeros
     classes = rng.integers(0, net.classes, n)
     weights = net.randomize(rng)
     sums = net.core.gradients(x, classes, 0)

@@ -61,6 +61,18 @@ def test_dense_with_a_large_batch_and_a_long_reduction(isa, rng):
     )
 
 
+# Of an input that is mostly zeros only the rest is multiplied, where there are four panels of units
+# or more. The last panel here has 1, 6, 14 and 32 of them.
+@isas
+@threads
+@pytest.mark.parametrize("n", [1, 6, 67])
+@pytest.mark.parametrize("units", [97, 134, 174, 256])
+def test_dense_on_mostly_zeros(isa, threads, n, units, rng):
+    layers = [HEAD[0], ("dense", {"units": units, "f": "tanh"}), ("dense", {"units": 10})]
+    for zeros in (0.85, 1.0):
+        assert_gradients(Net((7, 19, 1), layers, threads, isa), n, rng, zeros=zeros)
+
+
 @isas
 @threads
 @pytest.mark.parametrize("channels", [1, 3, 7, 33])

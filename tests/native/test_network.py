@@ -12,6 +12,7 @@ import pytest
 from penmark.engine import _core
 from tests.native.reference import Net
 
+FLOAT_ISAS = ("scalar", "avx2", "avx512")
 LAYERS = [
     ("conv", {"filters": 9, "kernel": (3, 3), "f": "relu"}),
     ("max", {"size": (2, 2)}),
@@ -115,6 +116,31 @@ def test_predictions_do_not_depend_on_the_batch_size(rng):
     np.testing.assert_array_equal(whole[:1], net.core.predict(x[:1], order[:1], 1, net.output))
 
 
+@pytest.mark.parametrize("isa", [isa for isa in _core.usable_isas() if isa in FLOAT_ISAS])
+@pytest.mark.parametrize("features", [133, 784])
+def test_leaving_out_zeros_changes_no_bit(isa, features, rng):
+    layers = [
+        ("dense", {"units": 150, "f": "relu"}),
+        ("dense", {"units": 130, "f": "sigmoid"}),
+        ("dense", {"units": 10}),
+    ]
+    net = Net((1, 1, features), layers, 2, isa)
+    weights = net.randomize(rng)
+    weights[1] -= 2  # nearly all units of the first layer give 0
+    net.core.set(1, "weight", weights[1].astype(np.float32))
+    sparse = rng.normal(size=(37, features)).astype(np.float32)
+    sparse *= rng.random(sparse.shape) < 0.1
+    # In company of these no zeros are looked for, neither in the images nor between the layers.
+    dense = rng.normal(size=(400, features)).astype(np.float32) * 5
+    both = np.concatenate([sparse, dense])
+    alone = net.core.predict(sparse, np.arange(37), 37, net.output)
+    np.testing.assert_array_equal(
+        alone, net.core.predict(both, np.arange(437), 437, net.output)[:37]
+    )
+    expected = net.forward(sparse.reshape(37, 1, 1, features), weights)
+    np.testing.assert_allclose(alone, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_progress_can_stop_and_errors_come_through(rng):
     x, y = data(rng, 4000)
     net = Net((10, 10, 1), LAYERS, 2)
@@ -170,6 +196,16 @@ def test_not_a_number_spreads_and_does_not_crash():
     net.randomize(np.random.default_rng(0))
     x = np.full((5, 10, 10, 1), np.nan, np.float32)
     assert np.isnan(train(net.core, x, np.zeros(5, np.int64))["loss"])
+
+
+def test_not_a_number_among_zeros_spreads():
+    net = Net((1, 1, 200), [("dense", {"units": 130, "f": "relu"}), ("dense", {"units": 10})], 2)
+    net.randomize(np.random.default_rng(0))
+    x = np.zeros((6, 1, 1, 200), np.float32)
+    x[3, 0, 0, 77] = np.nan
+    scores = net.core.predict(x, np.arange(6), 6, net.output)
+    assert np.isnan(scores[3]).all() and np.isfinite(np.delete(scores, 3, axis=0)).all()
+    assert np.isnan(train(net.core, x, np.zeros(6, np.int64))["loss"])
 
 
 @pytest.mark.parametrize("variable, value", [("PENMARK_ISA", "sse9"), ("PENMARK_THREADS", "many")])
