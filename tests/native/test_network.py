@@ -141,6 +141,43 @@ def test_leaving_out_zeros_changes_no_bit(isa, features, rng):
     np.testing.assert_allclose(alone, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("isa", [isa for isa in _core.usable_isas() if isa in FLOAT_ISAS])
+@pytest.mark.parametrize("clip_value", [0.0, 0.25])
+def test_adam_from_zero_to_infinity(isa, clip_value):
+    targets = np.resize(np.float32([0.5, 0.5 + 1e-6, 0.6, -3, 1e9, 1e25, np.nan]), (1, 43))
+    net = _core.Network((1, 1, 1), 1, isa, True)
+    output = net.dense(0, 43, False, "linear", True, "only")
+    net.set_optimizer("adam", beta1=0.9, beta2=0.999, epsilon=1e-7, clip_value=clip_value)
+    net.set_loss(output, "mean_squared_error")
+    net.finish()
+    w = np.full((1, 43), 0.5, np.float32)
+    net.set(0, "weight", w)
+    m = v = np.zeros_like(w)
+    for step in range(1, 4):
+        image, order = np.ones((1, 1, 1, 1), np.float32), np.zeros(1, np.int64)
+        rates = np.full(1, 0.01, np.float32)
+        net.train(image, targets, order, 1, rates, step - 1, 0, None, None)
+        with np.errstate(over="ignore", invalid="ignore"):
+            g = 2 * (w - targets) / np.float32(43)
+            g = np.clip(g, -clip_value, clip_value) if clip_value else g
+            m = m + (g - m) * np.float32(0.1)
+            v = v + (g * g - v) * np.float32(0.001)
+            rate = 0.01 * np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+            w = w - np.float32(rate) * m / (np.sqrt(v) + np.float32(1e-7))
+        np.testing.assert_allclose(net.get(0, "weight"), w, rtol=2e-6)
+        if step == 1:  # v of the sixth is infinite, and what is divided by it moves nothing
+            assert (w[0, 5] == 0.5) == (clip_value == 0) and np.isnan(w[0, 6])
+
+
+def test_one_hot_labels_become_classes():
+    classes = np.array([2, 0, 1, 2])
+    one_hot = np.eye(3, dtype=np.float32)[classes]
+    np.testing.assert_array_equal(_core.one_hot_classes(one_hot), classes)
+    assert _core.one_hot_classes(one_hot[:0]).shape == (0,)
+    for row in ([0.9, 0.1, 0], [1, 1, 0], [0, 0, 0], [0, 2, 0], [1, -1, 1], [np.nan, 1, 0]):
+        assert _core.one_hot_classes(np.array([one_hot[0], row], np.float32)) is None, row
+
+
 def test_progress_can_stop_and_errors_come_through(rng):
     x, y = data(rng, 4000)
     net = Net((10, 10, 1), LAYERS, 2)
