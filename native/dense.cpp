@@ -26,16 +26,6 @@ constexpr std::int64_t kDeriveImages = 16;  // a vector's lanes at most: see dz_
 // With fewer panels than this, x is read too few times for a packed copy to pay.
 constexpr std::int64_t kPackFromPanels = 4;
 
-// Panel by rows, dealt out in that order: which of the `rows` rows of `panel` are in `share`. Cut
-// in the middle of a panel where need be, so that 25 panels are as much work for each of 2 threads;
-// and alike in fwd and bwd_w, so that a thread finds the weights it updated in its own cache.
-Range rows_in(const Range& share, std::int64_t panel, std::int64_t rows) {
-  const auto at = [&](std::int64_t i) {
-    return std::clamp<std::int64_t>(i - panel * rows, 0, rows);
-  };
-  return {at(share.begin), at(share.end)};
-}
-
 std::int64_t quotient_up(std::int64_t n, std::int64_t by) { return n > 0 ? (n + by - 1) / by : 0; }
 
 // The panels of which `block` is in `share`, blocks dealt out in the same order.
@@ -111,10 +101,12 @@ void Dense::fwd_packed(const Step& step, int thread) {
   const auto product_kernel = packs ? step.kernels.brgemm_at : step.kernels.brgemm;
   const std::int64_t block_tiles = equal_parts(tiles, std::max<std::int64_t>(kForwardImages / R, 1));
   const bool relu = activation_ == Activation::relu;
+  // Cut in the middle of a panel where need be, so that 25 panels are as much work for each of 2
+  // threads; and as in bwd_w, so that a thread finds the weights it updated in its own cache.
   const Range share = share_of(panels_ * tiles, thread, step.threads);
   for (std::int64_t block = 0; block < tiles; block += block_tiles) {
     for (std::int64_t panel = 0; panel < panels_; ++panel) {
-      const Range own = rows_in(share, panel, tiles);
+      const Range own = share_in_group(share, panel, tiles);
       const std::int64_t t0 = std::max(own.begin, block), t1 = std::min(own.end, block + block_tiles);
       if (t0 >= t1) continue;
       const std::int64_t n0 = t0 * R;

@@ -21,15 +21,11 @@ struct Strip {
 
 // The next strip of a thread's share of panels by rows, dealt out in that order; begins at `panel`.
 Strip strip_from(const Range& share, std::int64_t panel, std::int64_t rows, std::int64_t columns) {
-  const auto own = [&](std::int64_t p) {
-    return Range{std::clamp<std::int64_t>(share.begin - p * rows, 0, rows),
-                 std::clamp<std::int64_t>(share.end - p * rows, 0, rows)};
-  };
-  const Range first = own(panel);
+  const Range first = share_in_group(share, panel, rows);
   Strip strip{panel, 1, first.begin, first.end};
   const std::int64_t count = panel_count(columns);
   for (std::int64_t p = panel + 1; p < count && strip.panels < kPanels; ++p, ++strip.panels) {
-    const Range next = own(p);
+    const Range next = share_in_group(share, p, rows);
     if (next.begin != first.begin || next.end != first.end || panel_width(columns, p) != kPanel)
       break;
   }

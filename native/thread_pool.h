@@ -78,4 +78,14 @@ inline Range share_of(std::int64_t total, int thread, int threads, std::int64_t 
   return {begin < total ? begin : total, end < total ? end : total};
 }
 
+// Groups of `size` elements dealt out one after the other: which of the elements of `group` are in
+// `share`, counted from the group's first.
+inline Range share_in_group(const Range& share, std::int64_t group, std::int64_t size) {
+  const auto at = [&](std::int64_t i) {
+    const std::int64_t place = i - group * size;
+    return place < 0 ? 0 : place < size ? place : size;
+  };
+  return {at(share.begin), at(share.end)};
+}
+
 }  // namespace penmark
