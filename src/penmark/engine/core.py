@@ -20,8 +20,10 @@ def missing_core() -> str | None:
 
 
 def core_name() -> str:
-    """The core's instruction set and number of threads, for example "avx512, 2 threads"."""
+    """The core's instruction set and most threads, for example "avx512, up to 2 threads"."""
     from penmark.engine import _core
 
+    threads = _core.available_threads()
+    many = f"up to {threads} threads" if threads > 1 else "1 thread"
     # Of a network, since PENMARK_ISA may hold the core to another than the fastest.
-    return f"{_core.Network((1, 1, 1)).isa}, {_core.available_threads()} threads"
+    return f"{_core.Network((1, 1, 1)).isa}, {many}"
