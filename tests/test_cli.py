@@ -307,6 +307,18 @@ def test_control_c_before_training_is_one_line():
     assert "Traceback" not in rest
 
 
+@pytest.mark.parametrize("share, noted", [(0.97, False), (1.04, True)])
+def test_bench_says_how_the_peak_can_be_exceeded(share, noted):
+    from penmark.terminal import bench_tables
+
+    row = {
+        "recipe": "mlp-relu", "seconds_per_epoch": 0.2, "peer": "keras/jax", "ratio": 2.5,
+        "peer_seconds_per_epoch": 0.5, "share_of_peak": share,
+    }  # fmt: skip
+    _, *notes = bench_tables([row])
+    assert [str(note).startswith("Over 100%") for note in notes] == [True] * noted
+
+
 def test_bench_gives_the_documented_json():
     from penmark.engine.core import missing_core
 

@@ -209,7 +209,7 @@ def reproduce_table(rows: Iterable[Mapping[str, Any]]) -> Table:
     return made
 
 
-def bench_tables(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
+def bench_tables(rows: Sequence[Mapping[str, Any]]) -> list[Table | Text]:
     """The rows of `penmark.runs.bench`, and where there are profiles a table of each."""
     numbers = ["engine s", "peer s", "ratio", "of peak"]
     columns = ["recipe", "engine s", "peer", "peer s", "ratio", "of peak"]
@@ -218,7 +218,9 @@ def bench_tables(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
         columns += (more := ["float32 s", "ratio to float32"])
         numbers += more
     made = table(*columns, numbers=numbers)
-    parts = [made]
+    parts: list[Table | Text] = [made]
+    if any(row["share_of_peak"] > 1 for row in rows):
+        parts.append(Text("Over 100%: all products count, also those that the engine leaves out."))
     for row in rows:
         cells = [
             row["recipe"],

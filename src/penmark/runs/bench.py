@@ -51,7 +51,8 @@ def bench(
         "mixed_bfloat16" "float32_seconds_per_epoch" and "ratio_to_float32". Seconds are medians,
         ratios are the others' seconds over the engine's. `share_of_peak` relates the multiply-adds
         of the layers' matrix products to the peak in float32, measured between the epochs; it
-        counts the whole epoch's time, so that everything that is no matrix product lowers it.
+        counts the whole epoch's time, so that everything that is no matrix product lowers it, and
+        all multiply-adds, also those that the engine finds it can leave out: it may exceed 1.
 
     Raises:
         InputError: there is no native core, or a recipe is trained by a rule of its own.
