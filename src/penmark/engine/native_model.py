@@ -261,9 +261,9 @@ class NativeModel:
         # One-hot rows say no more than their classes, which take a fifth of the memory and less:
         # in a step of a small network, fetching rows from all over an array is a tenth of the time.
         if units > 1:
-            classes = _core.one_hot_classes(targets)
-            if classes is not None:
-                return classes
+            places = _core.one_hot_classes(targets)
+            if places is not None:
+                return places
         if not np.isfinite(targets).all():
             raise DataError("a label is not a finite number; mend or remove it")
         return targets
