@@ -159,6 +159,27 @@ def test_leaving_out_zeros_changes_no_bit_of_a_gradient(isa, rng):
     assert np.count_nonzero(alone) > 10_000
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_norm_of_a_gradient_has_nothing_of_missing_units(threads, rng):
+    net = _core.Network((1, 1, 133), threads, "", True)
+    output = net.dense(0, 134, False, "linear", True, "only")  # six units in the last panel
+    net.set_optimizer("sgd", clip_norm=0.5)
+    net.set_loss(output, "softmax_cross_entropy")
+    net.finish()
+    before = rng.normal(size=(133, 134)).astype(np.float32)
+    net.set(0, "weight", before)
+    x = (rng.normal(size=(40, 133)) * (rng.random((40, 133)) < 0.1)).astype(np.float32)
+    classes = rng.integers(0, 134, 40)
+    net.gradients(x, classes, 0)
+    gradient = net.get(0, "gradient").astype(np.float64)
+    net.train(x, classes, np.arange(40), 40, np.ones(1, np.float32), 0, 0)
+    norm = np.linalg.norm(gradient)
+    assert norm > 0.5
+    np.testing.assert_allclose(
+        before - net.get(0, "weight"), gradient * 0.5 / norm, rtol=1e-3, atol=1e-6
+    )
+
+
 @pytest.mark.parametrize("isa", [isa for isa in _core.usable_isas() if isa in FLOAT_ISAS])
 @pytest.mark.parametrize("clip_value", [0.0, 0.25])
 def test_adam_from_zero_to_infinity(isa, clip_value):
