@@ -23,6 +23,7 @@ constexpr int kSparseVecs = 2;  // 4 * 2 accumulators, 2 of B, 1 of A: 11 regist
 #include "inner_kernel.inl"
 #include "sparse_kernel.inl"
 #include "elementwise_kernel.inl"
+#include "live_kernel.inl"
 #include "pass_kernel.inl"
 #include "winograd_kernel.inl"
 #include "bf16_by_float.inl"

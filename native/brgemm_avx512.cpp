@@ -25,6 +25,7 @@ constexpr int kSparseVecs = 6;  // 4 * 6 accumulators, 6 of B, 1 of A: 31 regist
 #include "inner_kernel.inl"
 #include "sparse_kernel.inl"
 #include "elementwise_kernel.inl"
+#include "live_kernel.inl"
 #include "pass_kernel.inl"
 #include "winograd_kernel.inl"
 #include "bf16_by_float.inl"

@@ -23,6 +23,7 @@ constexpr int kSparseVecs = 2;
 #include "inner_kernel.inl"
 #include "sparse_kernel.inl"
 #include "elementwise_kernel.inl"
+#include "live_kernel.inl"
 #include "pass_kernel.inl"
 #include "winograd_kernel.inl"
 #include "bf16_by_float.inl"

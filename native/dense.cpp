@@ -47,7 +47,8 @@ Dense::Dense(const Tensor& x, const Tensor& y, Param& weights, Param* bias, Acti
       C_(x.features), K_(y.features), panels_(panel_count(K_)), tile_rows_(tile_rows),
       tile_columns_(equal_parts(C_, tile_rows)),
       row_block_(equal_parts(C_, kRowBlock / tile_columns_ * tile_columns_)),
-      looks_for_zeros_(panels_ >= kPackFromPanels) {
+      looks_for_zeros_(panels_ >= kPackFromPanels),
+      looks_for_slope_(looks_for_zeros_ && x.grad != nullptr && x.slope != Activation::linear) {
   row_block_ = round_up(row_block_, tile_columns_);  // at most kRowBlock
   if (panels_ >= kPackFromPanels && N > 1) {
     // No batch has more tiles than this, nor all its tiles together more rows.
@@ -64,6 +65,7 @@ Dense::Dense(const Tensor& x, const Tensor& y, Param& weights, Param* bias, Acti
     arena.reserve(&dz_t_, image_panels * padded_columns(K_) * kPanel);
     arena.reserve(&dx_t_, threads * image_panels * C_ * kPanel);
     arena.reserve(&turned_, threads * kPanel * kPanel);
+    if (looks_for_slope_) live_.reserve(arena, x, row_block_, N, threads);
     for (std::int64_t p = 0; p < kGroup; ++p) {
       w_offset_.push_back(p * C_ * kPanel);
       z_offset_.push_back(p * kPanel * kPanel);
@@ -75,6 +77,7 @@ Dense::Dense(const Tensor& x, const Tensor& y, Param& weights, Param* bias, Acti
 void Dense::fwd(const Step& step, int thread) {
   if (looks_for_zeros_) {
     sparse_.count(step, thread);
+    if (looks_for_slope_) live_.list(step, thread);
     step.barrier.wait();
   }
   if (!looks_for_zeros_ || !sparse_.few_by_image(step)) return fwd_packed(step, thread);
@@ -146,15 +149,16 @@ bool Dense::bwd_skips_zeros(const Step& step) const {
 }
 
 void Dense::bwd(const Step& step, int thread) {
-  prepare(step, thread);
+  const bool live = looks_for_slope_ && live_.few(step);
+  prepare(step, thread, live);
   step.barrier.wait();
   if (bwd_skips_zeros(step))
     sparse_.bwd_w(step, thread, dz_, weights_, tiles_ + thread * kRowBlock * kPanel);
   else
-    bwd_w_and_d(step, thread);
+    bwd_w_and_d(step, thread, live);
   if (x_.grad != nullptr) {
     step.barrier.wait();
-    add_up_d(step, thread);
+    live ? live_.add_up(step, thread) : add_up_d(step, thread);
   }
   if (step.update != nullptr && bias_ != nullptr && bias_->trainable)
     bias_gradient_.apply(step, *bias_, thread);
@@ -163,7 +167,7 @@ void Dense::bwd(const Step& step, int thread) {
 // A thread's images of dz, as panels, and of x, in tiles of features. bwd_w walks down images: in
 // rows as they lie, each image is another page, which misses the 96 entries of the TLB's first level
 // and is too far for the prefetchers.
-void Dense::prepare(const Step& step, int thread) {
+void Dense::prepare(const Step& step, int thread, bool live) {
   float* bias_sums = bias_gradient_.of(thread);
   std::memset(bias_sums, 0, static_cast<std::size_t>(K_) * sizeof(float));
   const Range images = share_of(step.n, thread, step.threads, kDeriveImages);
@@ -175,7 +179,7 @@ void Dense::prepare(const Step& step, int thread) {
       step.kernels.derive_rows(activation_, y_.data + at, y_.grad + at, y_.stride,
                                dz_ + (panel * N_ + n) * kPanel, kPanel, rows,
                                panel_columns(K_, panel), bias_sums + panel * kPanel);
-      if (x_.grad != nullptr)
+      if (x_.grad != nullptr && !live)
         step.kernels.transpose(dz_ + (panel * N_ + n) * kPanel, kPanel,
                                columns + panel * kPanel * kPanel, kPanel, static_cast<int>(rows),
                                panel_width(K_, panel));
@@ -199,7 +203,7 @@ void Dense::prepare(const Step& step, int thread) {
 // and so W is read once for both. Taken in this order W need not be transposed, only dz and dx, which
 // are small; dx is summed up over the panels, by each thread over its own. Rows outermost, so that
 // their block of x stays in L2.
-void Dense::bwd_w_and_d(const Step& step, int thread) {
+void Dense::bwd_w_and_d(const Step& step, int thread, bool live) {
   const bool wants_weights = step.update != nullptr && weights_.trainable;
   const bool wants_dx = x_.grad != nullptr;
   float* tile = tiles_ + thread * kRowBlock * kPanel;
@@ -214,12 +218,14 @@ void Dense::bwd_w_and_d(const Step& step, int thread) {
     const int rows = static_cast<int>(std::min(row_block_, C_ - c0));
     const float* x = packed_ != nullptr ? packed_ + c0 * N_ : x_.data + c0;
     const Range own = panels_in(share, block, blocks);
+    if (wants_dx && live && own.begin < own.end)
+      live_.product(step, thread, block, own, dz_, weights_);
     for (std::int64_t p0 = own.begin; p0 < own.end;) {
       const int bk = panel_width(K_, p0), k = panel_columns(K_, p0);
       std::int64_t p1 = p0 + 1;
       while (p1 < own.end && p1 < p0 + kGroup && panel_columns(K_, p1) == kPanel) ++p1;
       const std::int64_t at0 = panel_offset(C_, p0) + c0 * bk;
-      for (std::int64_t i = 0; wants_dx && i < image_panels; ++i)
+      for (std::int64_t i = 0; wants_dx && !live && i < image_panels; ++i)
         step.kernels.brgemm({weights_.w + at0, dz_t_ + i * dz_t_size + p0 * kPanel * kPanel,
                              dx_t + (i * C_ + c0) * kPanel, nullptr, w_offset_.data(),
                              z_offset_.data(), bk, kPanel, kPanel, static_cast<int>(p1 - p0), rows,
@@ -237,7 +243,7 @@ void Dense::bwd_w_and_d(const Step& step, int thread) {
           if (packed_ != nullptr) product.a_tile = tile_columns_ * N_;
           if (n0 + bn >= step.n) {  // the update comes next and reads these, then the next group
             product.ahead[0] = weights_.w + at;
-            if (wants_dx && panel + kGroup < own.end)
+            if (wants_dx && !live && panel + kGroup < own.end)
               product.ahead[0] += kGroup * C_ * kPanel;
             else if (wants_dx && block + 1 < blocks)
               product.ahead[0] += rows * bk;

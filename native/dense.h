@@ -2,6 +2,7 @@
 #pragma once
 
 #include "layer.h"
+#include "live_gradient.h"
 #include "sparse_input.h"
 
 namespace penmark {
@@ -17,8 +18,8 @@ class Dense final : public Layer {
  private:
   void fwd_packed(const Step& step, int thread);
   bool bwd_skips_zeros(const Step& step) const;
-  void prepare(const Step& step, int thread);
-  void bwd_w_and_d(const Step& step, int thread);
+  void prepare(const Step& step, int thread, bool live);
+  void bwd_w_and_d(const Step& step, int thread, bool live);
   void add_up_d(const Step& step, int thread);
 
   const Tensor &x_, &y_;
@@ -40,6 +41,8 @@ class Dense final : public Layer {
   PartialGradient bias_gradient_;
   bool looks_for_zeros_;           // where there are panels enough for a list to pay
   SparseInput sparse_;
+  bool looks_for_slope_;           // of the activation that made x
+  LiveGradient live_;
   std::vector<std::int64_t> w_offset_, z_offset_;  // (kGroup): panels of W, blocks of dz_t
 };
 

@@ -68,6 +68,19 @@ struct SparseProduct {
   int ahead_lines = 0;
 };
 
+constexpr int kLiveRows = 2;
+
+// Inner products of kLiveRows rows of dz with some rows of W (see live_gradient.h).
+struct LiveProducts {
+  const float* dz;  // panels dz_panel apart, rows dz_row apart
+  std::int64_t dz_panel, dz_row;
+  const float* w;   // panels as in pack.h, w_panel apart
+  std::int64_t w_panel, columns;
+  const std::int32_t* listed;  // (count): which rows of W
+  int count;
+  float* sums;  // for each live_features of the listed: (kLiveRows, live_features)
+};
+
 // A row of Winograd's tiles, as far apart as their outputs are wide, in an image (see winograd.h).
 template <class T>
 struct TileRow {
@@ -124,6 +137,14 @@ struct Kernels {
   int (*list_nonzeros)(const float* x, std::int64_t x_stride, int rows, std::int64_t columns,
                        int first_column, float* to, std::int64_t to_stride, std::int32_t* listed);
   void (*sparse_product)(const SparseProduct&);
+
+  // Lists at which of y's columns, counted from first_column, the activation that made y has a slope
+  // in any of the rows; returns how many. Up to 16 more are written, of which the first ones, to a
+  // multiple of live_features, repeat the last.
+  int (*list_live)(Activation, const float* y, std::int64_t stride, int rows, std::int64_t columns,
+                   int first_column, std::int32_t* listed);
+  void (*live_products)(const LiveProducts&);
+  int live_features;
 
   // y = f(x) and dx = dy f'(.), elementwise over n; `z` is what f saw, `y` what it gave.
   void (*activate)(Activation, float alpha, const float* x, float* y, std::int64_t n);

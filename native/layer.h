@@ -23,6 +23,8 @@ struct Tensor {
   // on to the next layer at once, (threads, stride): that stays in its cache and is written over.
   float* grad = nullptr;
   bool grad_by_thread = false;
+  // Where this activation's slope, at what it has made of `data`, is zero, `grad` is of no use.
+  Activation slope = Activation::linear;
 
   float* grad_of(std::int64_t n, int thread) const {
     return grad + (grad_by_thread ? thread : n) * stride;

@@ -46,6 +46,27 @@ bool by_image(Op op) {
   return false;
 }
 
+// Of which activation the slope at a node's output says whether its gradient is of use (see Tensor).
+Activation slope_of(const Node& node, const Tensor& x) {
+  switch (node.op) {
+    case Op::dense:
+    case Op::conv2d:
+    case Op::activate:
+      switch (node.activation) {
+        case Activation::relu:
+        case Activation::sigmoid:
+        case Activation::tanh: return node.activation;
+        default: return Activation::linear;
+      }
+    case Op::max_pool: return x.slope;  // each output is one of the inputs
+    // What is dropped is zero, and what is not is zero where x is; its scale hides a sigmoid's one.
+    case Op::dropout:
+      return x.slope == Activation::relu || x.slope == Activation::sigmoid ? Activation::relu
+                                                                           : Activation::linear;
+    default: return Activation::linear;
+  }
+}
+
 constexpr std::int64_t kAhead = 8;  // images, fetched into the cache before their turn
 
 // Operations in a step for which one more thread pays: some 20 microseconds of them.
@@ -173,6 +194,7 @@ void Plan::connect(int output, int alias_of) {
   if (alias_of >= 0) {
     const Tensor& of = input_of(alias_of);
     tensor.stride = of.stride;
+    tensor.slope = of.slope;
     aliases_.push_back({&tensor, &of, differentiable});
   } else {
     arena_.reserve(&tensor.data, N_ * tensor.stride);
@@ -220,7 +242,8 @@ void Plan::build(const Node& node) {
   // A Fork of the output must come after the layer that makes it.
   const std::size_t place = layers_.size();
   connect(node.output, -1);
-  const Tensor& y = *tensors_[static_cast<std::size_t>(node.output)];
+  Tensor& y = *tensors_[static_cast<std::size_t>(node.output)];
+  y.slope = slope_of(node, x);
   const auto param = [&](std::size_t i) -> Param* {
     return i < node.params.size() ? graph_.param(node.params[i]) : nullptr;
   };
