@@ -286,6 +286,9 @@ void update_adam_as(const UpdateRule& rule, float* w, float* s0, float* s1, cons
   constexpr __mmask16 kAll = 0xffff;
   std::int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
+    __builtin_prefetch(w + i + 64, 1, 3);
+    __builtin_prefetch(s0 + i + 64, 1, 3);
+    __builtin_prefetch(s1 + i + 64, 1, 3);
     Vec g = load(gradient + i);
     if (kClips) {  // of a number and a NaN, minimum and maximum are the second, which stays a NaN
       g *= rule.gradient_scale;
