@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "pack.h"
 
@@ -46,10 +47,11 @@ Dense::Dense(const Tensor& x, const Tensor& y, Param& weights, Param* bias, Acti
     : x_(x), y_(y), weights_(weights), bias_(bias), activation_(activation), N_(N),
       C_(x.features), K_(y.features), panels_(panel_count(K_)), tile_rows_(tile_rows),
       tile_columns_(equal_parts(C_, tile_rows)),
-      row_block_(equal_parts(C_, kRowBlock / tile_columns_ * tile_columns_)),
       looks_for_zeros_(panels_ >= kPackFromPanels),
       looks_for_slope_(looks_for_zeros_ && x.grad != nullptr && x.slope != Activation::linear) {
-  row_block_ = round_up(row_block_, tile_columns_);  // at most kRowBlock
+  // Whole tiles and whole groups of a list.
+  const std::int64_t whole = std::lcm(tile_columns_, std::int64_t{kSparseRows});
+  row_block_ = round_up(equal_parts(C_, kRowBlock / whole * whole), whole);  // at most kRowBlock
   if (panels_ >= kPackFromPanels && N > 1) {
     // No batch has more tiles than this, nor all its tiles together more rows.
     const std::int64_t tiles = (N + tile_rows - 1) / tile_rows;
@@ -58,7 +60,7 @@ Dense::Dense(const Tensor& x, const Tensor& y, Param& weights, Param* bias, Acti
   }
   if (looks_for_zeros_) sparse_.reserve(arena, x, N, threads, training);
   if (!training) return;
-  arena.reserve(&dz_, panels_ * N * kPanel);
+  arena.reserve(&dz_, panels_ * (N + 1) * kPanel);
   arena.reserve(&tiles_, threads * kRowBlock * kPanel);
   if (x.grad != nullptr) {
     const std::int64_t image_panels = panel_count(N);
@@ -141,24 +143,28 @@ void Dense::fwd_packed(const Step& step, int thread) {
   }
 }
 
-// Between layers it would read the weights a second time, after the gradient to the input, and four
-// units side by side are seldom all zero.
-bool Dense::bwd_skips_zeros(const Step& step) const {
-  return looks_for_zeros_ && x_.grad == nullptr && step.update != nullptr && weights_.trainable &&
-         sparse_.few_by_feature(step);
+Dense::Way Dense::way_back(const Step& step) const {
+  return {looks_for_slope_ && live_.few(step),
+          looks_for_zeros_ && step.update != nullptr && weights_.trainable &&
+              sparse_.few_by_feature(step)};
 }
 
 void Dense::bwd(const Step& step, int thread) {
-  const bool live = looks_for_slope_ && live_.few(step);
-  prepare(step, thread, live);
+  const Way way = way_back(step);
+  prepare(step, thread, way);
   step.barrier.wait();
-  if (bwd_skips_zeros(step))
+  if (way.sparse && sparse_.wants_sum()) {
+    sum_images(step, thread);
+    step.barrier.wait();
+  }
+  // With a gradient to the input the weights are read once for both.
+  if (way.sparse && x_.grad == nullptr)
     sparse_.bwd_w(step, thread, dz_, weights_, tiles_ + thread * kRowBlock * kPanel);
   else
-    bwd_w_and_d(step, thread, live);
+    bwd_w_and_d(step, thread, way);
   if (x_.grad != nullptr) {
     step.barrier.wait();
-    live ? live_.add_up(step, thread) : add_up_d(step, thread);
+    way.live ? live_.add_up(step, thread) : add_up_d(step, thread);
   }
   if (step.update != nullptr && bias_ != nullptr && bias_->trainable)
     bias_gradient_.apply(step, *bias_, thread);
@@ -167,7 +173,7 @@ void Dense::bwd(const Step& step, int thread) {
 // A thread's images of dz, as panels, and of x, in tiles of features. bwd_w walks down images: in
 // rows as they lie, each image is another page, which misses the 96 entries of the TLB's first level
 // and is too far for the prefetchers.
-void Dense::prepare(const Step& step, int thread, bool live) {
+void Dense::prepare(const Step& step, int thread, const Way& way) {
   float* bias_sums = bias_gradient_.of(thread);
   std::memset(bias_sums, 0, static_cast<std::size_t>(K_) * sizeof(float));
   const Range images = share_of(step.n, thread, step.threads, kDeriveImages);
@@ -177,16 +183,16 @@ void Dense::prepare(const Step& step, int thread, bool live) {
     for (std::int64_t panel = 0; panel < panels_; ++panel) {
       const std::int64_t at = n * y_.stride + panel * kPanel;
       step.kernels.derive_rows(activation_, y_.data + at, y_.grad + at, y_.stride,
-                               dz_ + (panel * N_ + n) * kPanel, kPanel, rows,
+                               dz_ + (panel * (N_ + 1) + n) * kPanel, kPanel, rows,
                                panel_columns(K_, panel), bias_sums + panel * kPanel);
-      if (x_.grad != nullptr && !live)
-        step.kernels.transpose(dz_ + (panel * N_ + n) * kPanel, kPanel,
+      if (x_.grad != nullptr && !way.live)
+        step.kernels.transpose(dz_ + (panel * (N_ + 1) + n) * kPanel, kPanel,
                                columns + panel * kPanel * kPanel, kPanel, static_cast<int>(rows),
                                panel_width(K_, panel));
     }
   }
   if (step.update == nullptr || !weights_.trainable) return;
-  if (bwd_skips_zeros(step)) return sparse_.list_by_feature(step, thread);
+  if (way.sparse) return sparse_.list_by_feature(step, thread);
   if (packed_ == nullptr) return;
   for (std::int64_t n = images.begin; n < images.end; n += kDeriveImages) {
     const std::int64_t rows = std::min(kDeriveImages, images.end - n);
@@ -198,12 +204,24 @@ void Dense::prepare(const Step& step, int thread, bool live) {
   }
 }
 
+// The last row of dz: the sum over the images, for the panels that are this thread's.
+void Dense::sum_images(const Step& step, int thread) {
+  const Range own = share_of(panels_, thread, step.threads);
+  for (std::int64_t panel = own.begin; panel < own.end; ++panel) {
+    float* sum = dz_ + (panel * (N_ + 1) + N_) * kPanel;
+    for (int k = 0; k < panel_columns(K_, panel); ++k) {
+      sum[k] = 0.0f;
+      for (int t = 0; t < step.threads; ++t) sum[k] += bias_gradient_.of(t)[panel * kPanel + k];
+    }
+  }
+}
+
 // dx^T = W dz^T and dW = x^T dz, block by block of W, and the update of each block while it is in
 // L1: with small batches the traffic of weights and optimizer state is most of a dense layer's time,
 // and so W is read once for both. Taken in this order W need not be transposed, only dz and dx, which
 // are small; dx is summed up over the panels, by each thread over its own. Rows outermost, so that
 // their block of x stays in L2.
-void Dense::bwd_w_and_d(const Step& step, int thread, bool live) {
+void Dense::bwd_w_and_d(const Step& step, int thread, const Way& way) {
   const bool wants_weights = step.update != nullptr && weights_.trainable;
   const bool wants_dx = x_.grad != nullptr;
   float* tile = tiles_ + thread * kRowBlock * kPanel;
@@ -218,35 +236,36 @@ void Dense::bwd_w_and_d(const Step& step, int thread, bool live) {
     const int rows = static_cast<int>(std::min(row_block_, C_ - c0));
     const float* x = packed_ != nullptr ? packed_ + c0 * N_ : x_.data + c0;
     const Range own = panels_in(share, block, blocks);
-    if (wants_dx && live && own.begin < own.end)
+    if (wants_dx && way.live && own.begin < own.end)
       live_.product(step, thread, block, own, dz_, weights_);
     for (std::int64_t p0 = own.begin; p0 < own.end;) {
       const int bk = panel_width(K_, p0), k = panel_columns(K_, p0);
       std::int64_t p1 = p0 + 1;
       while (p1 < own.end && p1 < p0 + kGroup && panel_columns(K_, p1) == kPanel) ++p1;
       const std::int64_t at0 = panel_offset(C_, p0) + c0 * bk;
-      for (std::int64_t i = 0; wants_dx && !live && i < image_panels; ++i)
+      for (std::int64_t i = 0; wants_dx && !way.live && i < image_panels; ++i)
         step.kernels.brgemm({weights_.w + at0, dz_t_ + i * dz_t_size + p0 * kPanel * kPanel,
                              dx_t + (i * C_ + c0) * kPanel, nullptr, w_offset_.data(),
                              z_offset_.data(), bk, kPanel, kPanel, static_cast<int>(p1 - p0), rows,
                              panel_columns(step.n, i), k, p0 > own.begin, false});
-      for (std::int64_t panel = p0; wants_weights && panel < p1; ++panel) {
+      // Soon after this block of the weights comes the next group's, or the next block.
+      std::int64_t next = 0;
+      if (wants_dx && !way.live && p0 + kGroup < own.end) next = kGroup * C_ * kPanel;
+      else if (wants_dx && block + 1 < blocks) next = rows * bk;
+      if (way.sparse) sparse_.bwd_w_block(step, {c0, c0 + rows}, {p0, p1}, next, dz_, weights_, tile);
+      for (std::int64_t panel = p0; wants_weights && !way.sparse && panel < p1; ++panel) {
         const std::int64_t at = panel_offset(C_, panel) + c0 * bk;
         const auto slot = [&](std::size_t i) -> const float* {
           return weights_.slot[i] != nullptr ? weights_.slot[i] + at : nullptr;
         };
         if (k < bk) std::memset(tile, 0, sizeof(float) * static_cast<std::size_t>(rows * bk));
         for (std::int64_t n0 = 0; n0 < step.n; n0 += bn) {
-          Brgemm product{x + n0 * x_stride, dz_ + (panel * N_ + n0) * kPanel, tile, nullptr, kZero,
+          Brgemm product{x + n0 * x_stride, dz_ + (panel * (N_ + 1) + n0) * kPanel, tile, nullptr, kZero,
                          kZero, x_stride, kPanel, bk, 1, rows, k,
                          static_cast<int>(std::min(bn, step.n - n0)), n0 > 0, false};
           if (packed_ != nullptr) product.a_tile = tile_columns_ * N_;
           if (n0 + bn >= step.n) {  // the update comes next and reads these, then the next group
-            product.ahead[0] = weights_.w + at;
-            if (wants_dx && !live && panel + kGroup < own.end)
-              product.ahead[0] += kGroup * C_ * kPanel;
-            else if (wants_dx && block + 1 < blocks)
-              product.ahead[0] += rows * bk;
+            product.ahead[0] = weights_.w + at + next;
             product.ahead[1] = slot(0);
             product.ahead[2] = slot(1);
             product.ahead_lines = rows * bk / 16;

@@ -17,9 +17,15 @@ class Dense final : public Layer {
 
  private:
   void fwd_packed(const Step& step, int thread);
-  bool bwd_skips_zeros(const Step& step) const;
-  void prepare(const Step& step, int thread, bool live);
-  void bwd_w_and_d(const Step& step, int thread, bool live);
+  // How a step goes back, from what this batch holds.
+  struct Way {
+    bool live;    // dx only where the activation below has a slope
+    bool sparse;  // dW without what is zero
+  };
+  Way way_back(const Step& step) const;
+  void prepare(const Step& step, int thread, const Way& way);
+  void sum_images(const Step& step, int thread);
+  void bwd_w_and_d(const Step& step, int thread, const Way& way);
   void add_up_d(const Step& step, int thread);
 
   const Tensor &x_, &y_;
@@ -29,8 +35,8 @@ class Dense final : public Layer {
   std::int64_t N_, C_, K_, panels_;
   std::int64_t tile_rows_;         // images in a packed tile of x in fwd, at most
   std::int64_t tile_columns_;      // features in a packed tile of x in bwd_w
-  std::int64_t row_block_;         // rows of the weights in a gradient tile
-  float* dz_ = nullptr;            // (panels, N, kPanel): d loss / d (x W + b)
+  std::int64_t row_block_ = 0;     // rows of the weights in a gradient tile
+  float* dz_ = nullptr;            // (panels, N + 1, kPanel): d loss / d (x W + b), and its sum
   // x as tiles, or null: not worth it. In fwd (tiles of images, C, images), in bwd (tiles of
   // features, N, features).
   float* packed_ = nullptr;

@@ -9,7 +9,7 @@ constexpr Kernels make_table(const char* name) {
   return Kernels{
       name,        kRows,             brgemm_any<false>, brgemm_any<true>, inner_products,
       transpose,
-      pack_rows,   pack_columns,      count_nonzeros,   list_nonzeros, sparse_product,
+      pack_rows,   pack_columns,      count_limits, count_nonzeros,   list_nonzeros, sparse_product,
       list_live,   live_products,     kLiveFeatures,
       activate,    activate_bwd,      derive_rows,      update,        scale_u8,       scale_f32,
       add,         max_pool,          max_pool_bwd,     average_pool,  average_pool_bwd,

@@ -128,14 +128,19 @@ struct Kernels {
   void (*pack_columns)(const float* from, std::int64_t from_stride, float* to,
                        std::int64_t to_stride, std::int64_t rows, int columns);
 
-  // x (rows, columns), zero from there to whole vectors of 16.
-  NonzeroCounts (*count_nonzeros)(const float* x, std::int64_t x_stride, std::int64_t rows,
-                                  std::int64_t columns);
-  // Copies the columns of x (rows, columns) that are not all zero to `to` (kSparseRows, ...), and
-  // their numbers, counted from first_column, to `listed`; returns how many. rows <= kSparseRows, the
+  // balance (columns) grows by one for each row of x (rows, columns) that is `upper` there, and
+  // shrinks by one for each that is `lower`. All three: columns rounded up to 16 are read.
+  void (*count_limits)(const float* x, std::int64_t x_stride, std::int64_t rows,
+                       std::int64_t columns, float lower, float upper, std::int32_t* balance);
+  // Of x - usual in each row, x (rows, columns), both zero from there to whole vectors of 16.
+  NonzeroCounts (*count_nonzeros)(const float* x, std::int64_t x_stride, const float* usual,
+                                  std::int64_t rows, std::int64_t columns);
+  // Copies the columns of x - usual that are not all zero to `to` (kSparseRows, ...), and their
+  // numbers, counted from first_column, to `listed`; returns how many. rows <= kSparseRows, the
   // missing ones become zero. x as above; up to 16 columns more than listed are written.
-  int (*list_nonzeros)(const float* x, std::int64_t x_stride, int rows, std::int64_t columns,
-                       int first_column, float* to, std::int64_t to_stride, std::int32_t* listed);
+  int (*list_nonzeros)(const float* x, std::int64_t x_stride, const float* usual, int rows,
+                       std::int64_t columns, int first_column, float* to, std::int64_t to_stride,
+                       std::int32_t* listed);
   void (*sparse_product)(const SparseProduct&);
 
   // Lists at which of y's columns, counted from first_column, the activation that made y has a slope

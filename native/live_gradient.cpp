@@ -10,7 +10,7 @@ namespace {
 
 // Where more than this share of the products is listed, all of them are as quick: each row of
 // weights is loaded for two images only.
-constexpr double kMostListed = 0.5;
+constexpr double kMostListed = 0.4;
 
 }  // namespace
 
@@ -53,7 +53,7 @@ void LiveGradient::product(const Step& step, int thread, std::int64_t block, con
   const std::int64_t last = std::min(panels.end * kPanel, weights.columns);
   for (std::int64_t n = 0; n < step.n; n += kLiveRows) {
     const std::int64_t slot = n / kLiveRows * blocks_ + block;
-    step.kernels.live_products({dz + (panels.begin * N_ + n) * kPanel, N_ * kPanel,
+    step.kernels.live_products({dz + (panels.begin * (N_ + 1) + n) * kPanel, (N_ + 1) * kPanel,
                                 n + 1 < step.n ? kPanel : 0,
                                 weights.w + panel_offset(weights.rows, panels.begin),
                                 weights.rows * kPanel, last - panels.begin * kPanel,

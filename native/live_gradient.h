@@ -21,7 +21,7 @@ class LiveGradient {
   bool few(const Step& step) const;  // the listed products are quicker than all
 
   // This thread's part of dx = dz W^T for a block of features: the sum over its panels of W, the same
-  // ones at every step. dz as panels N rows apart.
+  // ones at every step. dz as panels N + 1 rows apart.
   void product(const Step& step, int thread, std::int64_t block, const Range& panels,
                const float* dz, const Param& weights);
   // dx from the threads' parts. By all threads, after a barrier.

@@ -10,16 +10,30 @@ inline std::int64_t count_lanes(IndexVec counts) {
   return sum;
 }
 
-NonzeroCounts count_nonzeros(const float* x, std::int64_t x_stride, std::int64_t rows,
-                             std::int64_t columns) {
+void count_limits(const float* x, std::int64_t x_stride, std::int64_t rows, std::int64_t columns,
+                  float lower, float upper, std::int32_t* balance) {
+  for (std::int64_t column = 0; column < columns; column += kLanes) {
+    IndexVec sum{};
+    for (std::int64_t row = 0; row < rows; ++row) {
+      const Vec v = load(x + row * x_stride + column);
+      sum += (v == splat(lower)) - (v == splat(upper));  // each -1 where it holds
+    }
+    for (int i = 0; i < kLanes; ++i) balance[column + i] += sum[i];
+  }
+}
+
+NonzeroCounts count_nonzeros(const float* x, std::int64_t x_stride, const float* usual,
+                             std::int64_t rows, std::int64_t columns) {
   NonzeroCounts counts{0, 0};
   for (std::int64_t row = 0; row < rows; row += kSparseRows) {
     const std::int64_t left = rows - row;
     IndexVec by_rows{}, by_columns{};
     for (std::int64_t column = 0; column < columns; column += kLanes) {
+      const Vec expected = load(usual + column);
       IndexVec set[kSparseRows];
       for (int i = 0; i < kSparseRows; ++i)
-        set[i] = i < left ? nonzero(load(x + (row + i) * x_stride + column)) : IndexVec{};
+        set[i] = i < left ? nonzero(load(x + (row + i) * x_stride + column) - expected)
+                          : IndexVec{};
       by_rows -= set[0] | set[1] | set[2] | set[3];
       by_columns -= pairs(pairs(set[0], set[1]), pairs(set[2], set[3]));
     }
@@ -29,12 +43,15 @@ NonzeroCounts count_nonzeros(const float* x, std::int64_t x_stride, std::int64_t
   return counts;
 }
 
-int list_nonzeros(const float* x, std::int64_t x_stride, int rows, std::int64_t columns,
-                  int first_column, float* to, std::int64_t to_stride, std::int32_t* listed) {
+int list_nonzeros(const float* x, std::int64_t x_stride, const float* usual, int rows,
+                  std::int64_t columns, int first_column, float* to, std::int64_t to_stride,
+                  std::int32_t* listed) {
   int count = 0;
   for (std::int64_t column = 0; column < columns; column += kLanes) {
+    const Vec expected = load(usual + column);
     Vec v[kSparseRows];
-    for (int i = 0; i < kSparseRows; ++i) v[i] = i < rows ? load(x + i * x_stride + column) : Vec{};
+    for (int i = 0; i < kSparseRows; ++i)
+      v[i] = i < rows ? load(x + i * x_stride + column) - expected : Vec{};
     const int at = first_column + static_cast<int>(column);
 #ifdef __AVX512F__
     __mmask16 set = 0;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ erf = np.vectorize(math.erf, otypes=[np.float64])
 
 
 def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
+    return 0.5 + 0.5 * np.tanh(x / 2)
 
 
 ACTIVATIONS = {
@@ -143,6 +144,24 @@ class Net:
             weights.append(value.astype(np.float64))
         return weights
 
+    def randomize_flat(self, rng: np.random.Generator, zeros: float = 0.97) -> list[np.ndarray]:
+        """As randomize, but few units of the first layer, a dense one, have a slope for an image.
+
+        A ReLU's are zero for that share of images, in the mean; each of a sigmoid or tanh is
+        usually at one of its limits.
+        """
+        weights = self.randomize(rng)
+        spread = 1.5  # of a unit before its activation
+        if self.layers[1][1]["f"] == "relu":
+            weights[1] -= spread * NormalDist().inv_cdf(zeros)
+        else:
+            weights[0] *= 400
+            weights[1] = 400 * 1.8 * spread * rng.choice([-1, 1], weights[1].shape)
+        for number in (0, 1):
+            self.core.set(number, "weight", weights[number].astype(np.float32))
+            weights[number] = self.core.get(number, "weight").astype(np.float64)
+        return weights
+
     def forward(self, x: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
         """Logits, float64. x: (n, H, W, C)."""
         rest = iter(weights)
@@ -167,18 +186,24 @@ class Net:
 
 
 def assert_gradients(
-    net: Net, n: int, rng: np.random.Generator, probes: int = 4, zeros: float = 0.0
+    net: Net,
+    n: int,
+    rng: np.random.Generator,
+    probes: int = 4,
+    zeros: float = 0.0,
+    weights: list[np.ndarray] | None = None,
 ) -> None:
     """Loss and gradients of the core against float64 and its central differences.
 
     The core works in float32 on sums of up to some thousand products: errors of 1e-4 of the largest
     gradient are rounding, a wrong term is hundreds of times larger. `zeros`: share of the input
-    that is zero.
+    that is zero. `weights`: those that the core has, random ones if None.
     """
     x = rng.normal(size=(n, *net.shape)).astype(np.float32)
     x *= rng.random(x.shape) >= zeros
     classes = rng.integers(0, net.classes, n)
-    weights = net.randomize(rng)
+    if weights is None:
+        weights = net.randomize(rng)
     sums = net.core.gradients(x, classes, 0)
     expected = cross_entropy(net.forward(x, weights), classes)
     assert abs(sums["loss"] / n - expected) <= 1e-4 * (1 + abs(expected))

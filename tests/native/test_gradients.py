@@ -73,6 +73,40 @@ def test_dense_on_mostly_zeros(isa, threads, n, units, rng):
         assert_gradients(Net((7, 19, 1), layers, threads, isa), n, rng, zeros=zeros)
 
 
+# Where the activation below has no slope, the gradient to it is of no use. It is left out if most
+# units are such, and above there are four panels of units or more.
+@isas
+@threads
+@pytest.mark.parametrize(
+    ("f", "zeros"), [("relu", 0.97), ("relu", 0.7), ("sigmoid", 0), ("tanh", 0)]
+)
+@pytest.mark.parametrize("units", [97, 134, 174, 256])
+def test_dense_above_units_without_a_slope(isa, threads, f, zeros, units, rng):
+    layers = [
+        HEAD[0],
+        ("dense", {"units": 133, "f": f}),
+        ("dense", {"units": units, "f": "tanh"}),
+        HEAD[1],
+    ]
+    for n in (1, 6, 67):
+        net = Net((7, 19, 1), layers, threads, isa)
+        assert_gradients(net, n, rng, probes=8, weights=net.randomize_flat(rng, zeros))
+
+
+@isas
+@pytest.mark.parametrize(
+    "between", [[], [("max", {"size": (2, 2)})], [("activate", {"f": "relu"})]], ids=str
+)
+def test_dense_above_a_convolution_without_a_slope(isa, between, rng):
+    conv = ("conv", {"filters": 20, "kernel": (3, 3), "f": "relu"})
+    layers = [("conv", {"filters": 3, "kernel": (1, 1)}), conv, *between]
+    net = Net((9, 8, 2), [*layers, HEAD[0], ("dense", {"units": 134}), HEAD[1]], 2, isa)
+    weights = net.randomize(rng)
+    weights[3] -= 4
+    net.core.set(3, "weight", weights[3].astype(np.float32))
+    assert_gradients(net, 7, rng, probes=8, weights=weights)
+
+
 @isas
 @threads
 @pytest.mark.parametrize("channels", [1, 3, 7, 33])

@@ -159,6 +159,52 @@ def test_leaving_out_zeros_changes_no_bit_of_a_gradient(isa, rng):
     assert np.count_nonzero(alone) > 10_000
 
 
+@pytest.mark.parametrize("isa", [isa for isa in _core.usable_isas() if isa in FLOAT_ISAS])
+def test_weights_of_a_unit_without_a_slope_do_not_reach_its_gradient(isa, rng):
+    layers = [("flat", {}), ("dense", {"units": 133, "f": "sigmoid"})]
+    net = Net((1, 1, 50), [*layers, ("dense", {"units": 150}), ("dense", {"units": 10})], 2, isa)
+    weights = net.randomize_flat(rng)
+    weights[1] -= 800  # most sigmoids are 0: those are left out on the way to the outputs, too
+    weights[1][5] = -1e5  # this one for all images
+    net.core.set(1, "weight", weights[1].astype(np.float32))
+    x, classes = rng.normal(size=(40, 50)).astype(np.float32), rng.integers(0, 10, 40)
+    gradients = []
+    for value in (0.0, np.inf):  # times the slope: not a number
+        weights[2][5] = value
+        net.core.set(2, "weight", weights[2].astype(np.float32))
+        net.core.gradients(x, classes, 0)
+        gradients.append(net.core.get(0, "gradient"))
+    np.testing.assert_array_equal(*gradients)
+    assert np.count_nonzero(gradients[0]) > 3_000
+
+
+# In company of images of weight 0 that have slopes, the gradient to the units is computed for all.
+@pytest.mark.parametrize("isa", [isa for isa in _core.usable_isas() if isa in FLOAT_ISAS])
+@pytest.mark.parametrize("f", ["relu", "sigmoid", "tanh"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_dropped_units_have_the_gradient_that_they_have_among_others(isa, f, threads, rng):
+    net = _core.Network((1, 1, 50), threads, isa, True)
+    below = net.dropout(net.dense(0, 133, True, f, True, "below"), 0.7)
+    above = net.dense(below, 134, True, "linear", True, "above")
+    net.set_loss(net.dense(above, 10, True, "linear", True, "top"), "softmax_cross_entropy")
+    net.set_optimizer("sgd")
+    net.finish()
+    for number, (_, shape, _) in enumerate(net.params()):
+        net.set(number, "weight", rng.normal(size=shape).astype(np.float32) * 0.2)
+    x = rng.normal(size=(512, 50)).astype(np.float32)
+    net.set(0, "weight", np.abs(net.get(0, "weight")))
+    net.set(1, "weight", np.full(133, -0.2, np.float32))
+    x[:64] *= 0.1 if f == "relu" else 500
+    x[64:] = np.abs(x[64:]) * 0.1
+    classes = rng.integers(0, 10, 512)
+    net.gradients(x[:64], classes[:64], 0)
+    alone = net.get(0, "gradient")
+    net.gradients(x, classes, 0, (np.arange(512) < 64).astype(np.float32))
+    among = 8 * net.get(0, "gradient")
+    assert np.count_nonzero(alone) > 500
+    np.testing.assert_allclose(alone, among, rtol=1e-5, atol=1e-5 * np.abs(among).max())
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_norm_of_a_gradient_has_nothing_of_missing_units(threads, rng):
     net = _core.Network((1, 1, 133), threads, "", True)
