@@ -22,7 +22,7 @@ void LiveGradient::reserve(Arena& arena, const Tensor& x, std::int64_t row_block
   blocks_ = (x.features + row_block - 1) / row_block;
   width_ = padded_columns(row_block);
   slots_ = (N + kLiveRows - 1) / kLiveRows * blocks_;
-  arena.reserve(&listed_, slots_ * width_ + 16);
+  arena.reserve(&listed_, slots_ * width_);
   arena.reserve(&lengths_, slots_);
   arena.reserve(&parts_, threads * slots_ * kLiveRows * width_);
   takes_part_.assign(static_cast<std::size_t>(threads * blocks_), 0);

@@ -16,10 +16,7 @@ int list_live_as(const float* y, std::int64_t stride, int rows, std::int64_t col
 #ifdef __AVX512F__
     const __mmask16 set = static_cast<__mmask16>(
         _mm512_test_epi32_mask((__m512i)live, (__m512i)live) & ((1u << left) - 1));
-    const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    _mm512_storeu_si512(listed + count, _mm512_maskz_compress_epi32(
-                                            set, _mm512_add_epi32(lanes, _mm512_set1_epi32(at))));
-    count += __builtin_popcount(set);
+    count += list_lanes(set, at, listed + count);
 #else
     for (int lane = 0; lane < left; ++lane) {
       listed[count] = at + lane;

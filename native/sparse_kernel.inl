@@ -43,6 +43,16 @@ NonzeroCounts count_nonzeros(const float* x, std::int64_t x_stride, const float*
   return counts;
 }
 
+#ifdef __AVX512F__
+// The numbers of the lanes that are set, counted from `first`; returns how many. Writes all 16.
+inline int list_lanes(__mmask16 set, int first, std::int32_t* listed) {
+  const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  const __m512i numbers = _mm512_add_epi32(lanes, _mm512_set1_epi32(first));
+  _mm512_storeu_si512(listed, _mm512_maskz_compress_epi32(set, numbers));
+  return __builtin_popcount(set);
+}
+#endif
+
 int list_nonzeros(const float* x, std::int64_t x_stride, const float* usual, int rows,
                   std::int64_t columns, int first_column, float* to, std::int64_t to_stride,
                   std::int32_t* listed) {
@@ -58,10 +68,7 @@ int list_nonzeros(const float* x, std::int64_t x_stride, const float* usual, int
     for (const Vec& row : v) set |= _mm512_cmp_ps_mask((__m512)row, _mm512_setzero_ps(), _CMP_NEQ_UQ);
     for (int i = 0; i < kSparseRows; ++i)
       _mm512_storeu_ps(to + i * to_stride + count, _mm512_maskz_compress_ps(set, (__m512)v[i]));
-    const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    _mm512_storeu_si512(listed + count, _mm512_maskz_compress_epi32(
-                                            set, _mm512_add_epi32(lanes, _mm512_set1_epi32(at))));
-    count += __builtin_popcount(set);
+    count += list_lanes(set, at, listed + count);
 #else
     const IndexVec set = nonzero(v[0]) | nonzero(v[1]) | nonzero(v[2]) | nonzero(v[3]);
     for (int lane = 0; lane < kLanes; ++lane) {
