@@ -252,7 +252,8 @@ void Dense::bwd_w_and_d(const Step& step, int thread, const Way& way) {
       std::int64_t next = 0;
       if (wants_dx && !way.live && p0 + kGroup < own.end) next = kGroup * C_ * kPanel;
       else if (wants_dx && block + 1 < blocks) next = rows * bk;
-      if (way.sparse) sparse_.bwd_w_block(step, {c0, c0 + rows}, {p0, p1}, next, dz_, weights_, tile);
+      if (way.sparse)
+        sparse_.bwd_w_block(step, {c0, c0 + rows}, {p0, p1}, next, dz_, weights_, tile);
       for (std::int64_t panel = p0; wants_weights && !way.sparse && panel < p1; ++panel) {
         const std::int64_t at = panel_offset(C_, panel) + c0 * bk;
         const auto slot = [&](std::size_t i) -> const float* {
@@ -260,8 +261,8 @@ void Dense::bwd_w_and_d(const Step& step, int thread, const Way& way) {
         };
         if (k < bk) std::memset(tile, 0, sizeof(float) * static_cast<std::size_t>(rows * bk));
         for (std::int64_t n0 = 0; n0 < step.n; n0 += bn) {
-          Brgemm product{x + n0 * x_stride, dz_ + (panel * (N_ + 1) + n0) * kPanel, tile, nullptr, kZero,
-                         kZero, x_stride, kPanel, bk, 1, rows, k,
+          Brgemm product{x + n0 * x_stride, dz_ + (panel * (N_ + 1) + n0) * kPanel, tile, nullptr,
+                         kZero, kZero, x_stride, kPanel, bk, 1, rows, k,
                          static_cast<int>(std::min(bn, step.n - n0)), n0 > 0, false};
           if (packed_ != nullptr) product.a_tile = tile_columns_ * N_;
           if (n0 + bn >= step.n) {  // the update comes next and reads these, then the next group
