@@ -6,6 +6,9 @@
 
 #include "bf16.h"
 #include "kernels.h"
+#if defined(PENMARK_SOFTWARE_TILES)
+#include "software_tiles.h"
+#endif
 
 namespace penmark {
 namespace {

@@ -29,10 +29,12 @@ unsigned long long saved_state() {
 }
 
 // Linux lends the 8 KB of tiles to processes that ask, once for all their threads.
-bool tiles_permitted() {
-#if defined(__linux__) && defined(PENMARK_AMX)
+bool tiles_usable([[maybe_unused]] bool supported) {
+#if defined(PENMARK_SOFTWARE_TILES)
+  return true;
+#elif defined(__linux__) && defined(PENMARK_AMX)
   constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XTILEDATA
-  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  return supported && syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 #else
   return false;
 #endif
@@ -58,8 +60,8 @@ Features detect() {
                       (a & kAvx512Bf16) != 0;
   constexpr unsigned kAmx = (1u << 22) | (1u << 24);  // BF16, TILE
   constexpr unsigned long long kTiles = 0x60000;      // XCR0: configuration and data
-  found.amx = found.avx512_bf16 && (leaf7_d & kAmx) == kAmx && (state & kTiles) == kTiles &&
-              tiles_permitted();
+  found.amx = found.avx512_bf16 &&
+              tiles_usable((leaf7_d & kAmx) == kAmx && (state & kTiles) == kTiles);
   return found;
 }
 #endif
