@@ -32,14 +32,23 @@ DenseBf16::DenseBf16(const Tensor& x, const Tensor& y, Param& weights, Param* bi
     : bf16_(bf16), x_(x), y_(y), weights_(weights), bias_(bias), activation_(activation),
       C_(x.features), K_(y.features), panels_(panel_count(K_)),
       deep_N_(round_up(N, kBf16Depth)), deep_C_(round_up(C_, kBf16Depth)),
-      deep_K_(round_up(K_, kBf16Depth)),
-      packed_size_(std::max(deep_C_, x.grad != nullptr ? deep_K_ : 0) / 2 * kPanel) {
+      deep_K_(round_up(K_, kBf16Depth)) {
   arena.reserve(&x16_, N * deep_C_);
-  arena.reserve(&packed_, threads * packed_size_);
+  arena.reserve(&packed_, threads * deep_C_ / 2 * kPanel);
   if (!training) return;
-  arena.reserve(&dz16_, N * deep_K_);
-  arena.reserve(&dz_pairs_, deep_N_ / 2 * padded_columns(K_));
+  arena.reserve(&dz16_, threads * kDeriveImages * deep_K_);
+  arena.reserve(&dz_pairs_, panels_ * deep_N_ / 2 * kPanel);
   arena.reserve(&dz_, threads * kDeriveImages * kPanel);
+  if (x.grad != nullptr) {
+    arena.reserve(&dz_t_, panel_count(N) * deep_K_ / 2 * kPanel);
+    arena.reserve(&w16_, threads * panels_ * kBlock * kPanel);
+    arena.reserve(&dx_t_, threads * kBlock * kPanel);
+    arena.reserve(&turned_, threads * kPanel * kBlock);
+    for (std::int64_t p = 0; p < panels_; ++p) {
+      w_offset_.push_back(p * kBlock * kPanel);
+      dz_offset_.push_back(p * kPanel / 2 * kPanel);
+    }
+  }
   arena.reserve(&x_pairs_, threads * deep_N_ / 2 * kBlock);
   arena.reserve(&xt_, threads * kBlock * deep_N_ / 2);
   arena.reserve(&tiles_, threads * kBlock * kPanel);
@@ -52,7 +61,7 @@ void DenseBf16::fwd(const Step& step, int thread) {
   bf16_.round_rows(x_.data + images.begin * x_.stride, x_.stride, x16_ + images.begin * deep_C_,
                    deep_C_, images.end - images.begin, C_);
   step.barrier.wait();
-  std::uint32_t* words = packed_ + thread * packed_size_;
+  std::uint32_t* words = packed_ + thread * deep_C_ / 2 * kPanel;
   const bool relu = activation_ == Activation::relu;
   const Range share = share_of(panels_ * step.n, thread, step.threads);
   for (std::int64_t panel = 0; panel < panels_; ++panel) {
@@ -82,27 +91,35 @@ void DenseBf16::bwd(const Step& step, int thread) {
     bias_gradient_.apply(step, *bias_, thread);
 }
 
-// A thread's images of dz: in rows, for bwd_d, and as pairs of images, for bwd_w.
+// A thread's images of dz: as pairs of images, for bwd_w, and transposed as pairs of units, for bwd_d.
 void DenseBf16::derive(const Step& step, int thread) {
   float* bias_sums = bias_gradient_.of(thread);
   std::memset(bias_sums, 0, static_cast<std::size_t>(K_) * sizeof(float));
   float* dz = dz_ + thread * kDeriveImages * kPanel;
-  const std::int64_t K16 = padded_columns(K_);
-  const Range images = share_of(step.n, thread, step.threads, 2);
+  std::uint16_t* rounded = dz16_ + thread * kDeriveImages * deep_K_;
+  std::memset(rounded, 0, static_cast<std::size_t>(kDeriveImages * deep_K_) * sizeof *rounded);
+  const Range images = share_of(step.n, thread, step.threads, kDeriveImages);
   for (std::int64_t n = images.begin; n < images.end; n += kDeriveImages) {
     const std::int64_t rows = std::min(kDeriveImages, images.end - n);
     for (std::int64_t panel = 0; panel < panels_; ++panel) {
       const std::int64_t at = n * y_.stride + panel * kPanel, columns = panel_columns(K_, panel);
       step.kernels.derive_rows(activation_, y_.data + at, y_.grad + at, y_.stride, dz, kPanel, rows,
                                columns, bias_sums + panel * kPanel);
-      std::uint16_t* to = dz16_ + n * deep_K_ + panel * kPanel;
+      std::uint16_t* to = rounded + panel * kPanel;
       bf16_.round_rows(dz, kPanel, to, deep_K_, rows, columns);
-      bf16_.pair_rows(to, deep_K_, dz_pairs_ + n / 2 * K16 + panel * kPanel, K16, rows, columns);
+      bf16_.pair_rows(to, deep_K_, dz_pairs_ + (panel * deep_N_ + n) / 2 * kPanel, kPanel, rows,
+                      columns);
     }
+    if (x_.grad != nullptr)
+      step.kernels.transpose(as_floats(rounded), deep_K_ / 2,
+                             as_floats(dz_t_ + n / kPanel * (deep_K_ / 2 * kPanel) + n % kPanel),
+                             kPanel, static_cast<int>(rows), static_cast<int>(deep_K_ / 2));
   }
   if (thread + 1 < step.threads) return;
   const std::int64_t pairs = (step.n + 1) / 2, all = round_up(step.n, kBf16Depth) / 2;
-  std::memset(dz_pairs_ + pairs * K16, 0, static_cast<std::size_t>((all - pairs) * K16) * 4);
+  for (std::int64_t panel = 0; panel < panels_; ++panel)
+    std::memset(dz_pairs_ + (panel * deep_N_ / 2 + pairs) * kPanel, 0,
+                static_cast<std::size_t>((all - pairs) * kPanel) * sizeof *dz_pairs_);
 }
 
 // A block of rows of W at a time: dx = dz W^T of its channels, then its gradient and its update,
@@ -112,27 +129,37 @@ void DenseBf16::update(const Step& step, int thread) {
   const Range own = share_of(C_, thread, step.threads, C_ >= kBlock * step.threads ? 16 : 1);
   for (std::int64_t c0 = own.begin; c0 < own.end; c0 += kBlock) {
     const std::int64_t rows = std::min(kBlock, own.end - c0);
-    if (x_.grad != nullptr)
-      for (std::int64_t c = c0; c < c0 + rows; c += kPanel)
-        bwd_d(step, thread, c, static_cast<int>(std::min<std::int64_t>(kPanel, c0 + rows - c)));
+    if (x_.grad != nullptr) bwd_d(step, thread, c0, static_cast<int>(rows));
     if (trains) bwd_w(step, thread, c0, rows);
   }
 }
 
-// Rows of W are turned in blocks of 32 by 32: rounded, they hold pairs along K side by side, and
-// pairs are words, which the transposing kernel moves.
-void DenseBf16::bwd_d(const Step& step, int thread, std::int64_t c, int channels) {
-  std::uint32_t* words = packed_ + thread * packed_size_;
+// dx^T = W dz^T of a block of rows: in this order W need not be turned, only dz and dx, which are
+// small.
+void DenseBf16::bwd_d(const Step& step, int thread, std::int64_t c0, int rows) {
+  std::uint16_t* w16 = w16_ + thread * panels_ * kBlock * kPanel;
+  float* dx_t = dx_t_ + thread * kBlock * kPanel;
+  float* turned = turned_ + thread * kPanel * kBlock;
   for (std::int64_t p = 0; p < panels_; ++p) {
     const int bk = panel_width(K_, p);
-    alignas(64) std::uint16_t block[kPanel * kPanel];
-    if (bk < kPanel) std::memset(block, 0, sizeof block);
-    bf16_.round_rows(weights_.w + panel_offset(C_, p) + c * bk, bk, block, kPanel, channels, bk);
-    step.kernels.transpose(as_floats(block), kPanel / 2, as_floats(words + p * kPanel / 2 * kPanel),
-                           kPanel, channels, kPanel / 2);
+    std::uint16_t* to = w16 + p * kBlock * kPanel;
+    if (bk < kPanel) std::memset(to, 0, static_cast<std::size_t>(rows * kPanel) * sizeof *to);
+    bf16_.round_rows(weights_.w + panel_offset(C_, p) + c0 * bk, bk, to, kPanel, rows, bk);
   }
-  bf16_.product({dz16_, words, x_.grad + c, nullptr, kZero, kZero, deep_K_, kPanel, x_.stride, 0, 0,
-                 1, 1, step.n, channels, static_cast<int>(K_), false, false});  // beta = 0
+  for (std::int64_t n0 = 0; n0 < step.n; n0 += kPanel) {
+    const int images = panel_columns(step.n, n0 / kPanel);
+    bf16_.product({w16, dz_t_ + n0 / kPanel * (deep_K_ / 2 * kPanel), dx_t, nullptr,
+                   w_offset_.data(), dz_offset_.data(), kPanel, kPanel, kPanel, 0, 0,
+                   static_cast<int>(panels_), 1, rows, images, kPanel, false, false});  // beta = 0
+    // Whole vectors are turned into their place.
+    const bool whole = images % 16 == 0 && rows % 16 == 0;
+    float* dx = x_.grad + n0 * x_.stride + c0;
+    step.kernels.transpose(dx_t, kPanel, whole ? dx : turned, whole ? x_.stride : kBlock, rows,
+                           panel_width(step.n, n0 / kPanel));
+    for (int n = 0; n < images && !whole; ++n)
+      std::memcpy(dx + n * x_.stride, turned + n * kBlock,
+                  static_cast<std::size_t>(rows) * sizeof(float));
+  }
 }
 
 // dW = x^T dz of a block of rows, tile by tile, and the update of each tile while it is in L1.
@@ -140,20 +167,23 @@ void DenseBf16::bwd_w(const Step& step, int thread, std::int64_t c0, std::int64_
   float* tile = tiles_ + thread * kBlock * kPanel;
   std::uint32_t* x_pairs = x_pairs_ + thread * deep_N_ / 2 * kBlock;
   std::uint32_t* xt = xt_ + thread * kBlock * deep_N_ / 2;
-  const std::int64_t K16 = padded_columns(K_);
   const std::int64_t pairs = (step.n + 1) / 2, all_pairs = round_up(step.n, kBf16Depth) / 2;
   bf16_.pair_rows(x16_ + c0, deep_C_, x_pairs, kBlock, step.n, rows);
   std::memset(x_pairs + pairs * kBlock, 0,
               static_cast<std::size_t>((all_pairs - pairs) * kBlock) * 4);
   step.kernels.transpose(as_floats(x_pairs), kBlock, as_floats(xt), deep_N_ / 2,
                          static_cast<int>(all_pairs), static_cast<int>(round_up(rows, 16)));
+  const auto at = [&](std::int64_t p) { return panel_offset(C_, p) + c0 * panel_width(K_, p); };
   for (std::int64_t panel = 0; panel < panels_; ++panel) {
     const int bk = panel_width(K_, panel), columns = panel_columns(K_, panel);
     if (columns < bk) std::memset(tile, 0, sizeof(float) * static_cast<std::size_t>(rows * bk));
-    bf16_.product({reinterpret_cast<const std::uint16_t*>(xt), dz_pairs_ + panel * kPanel, tile,
-                   nullptr, kZero, kZero, deep_N_, K16, bk, 0, 0, 1, 1, static_cast<int>(rows),
-                   columns, static_cast<int>(2 * all_pairs), false, false});  // beta = 0
-    step.update->apply(step.kernels, weights_, panel_offset(C_, panel) + c0 * bk, tile, rows * bk);
+    bf16_.product({reinterpret_cast<const std::uint16_t*>(xt),
+                   dz_pairs_ + panel * deep_N_ / 2 * kPanel, tile, nullptr, kZero, kZero, deep_N_,
+                   kPanel, bk, 0, 0, 1, 1, static_cast<int>(rows), columns,
+                   static_cast<int>(2 * all_pairs), false, false});  // beta = 0
+    // The same rows of the next panel follow; the update of a panel is work enough to fetch them.
+    const std::int64_t next = panel + 1 < panels_ ? at(panel + 1) - at(panel) : 0;
+    step.update->apply(step.kernels, weights_, at(panel), tile, rows * bk, next);
   }
 }
 

@@ -22,6 +22,8 @@ struct UpdateRule {
   float beta1, beta2;    // Adam's betas; beta1 also momentum, beta2 also rho
   float epsilon;
   bool amsgrad, centered, has_momentum;
+  std::int64_t next;     // how far on the run begins that is updated next, whose moments are
+                         // fetched meanwhile (Adam); 0 = unknown
 };
 
 // What a pooling pass sees of one image: x (H, W, C), y (P, Q, C).

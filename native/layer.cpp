@@ -5,7 +5,7 @@
 namespace penmark {
 
 void Update::apply(const Kernels& kernels, Param& param, std::int64_t begin, const float* gradient,
-                   std::int64_t count) const {
+                   std::int64_t count, std::int64_t next) const {
   if (count <= 0) return;
   if (!fused) {
     std::memcpy(param.grad + begin, gradient, static_cast<std::size_t>(count) * sizeof(float));
@@ -13,6 +13,7 @@ void Update::apply(const Kernels& kernels, Param& param, std::int64_t begin, con
   }
   UpdateRule own = rule;
   own.decay = param.decays ? decay : 0.0f;
+  own.next = next;
   const auto at = [&](int i) { return param.slot[i] == nullptr ? nullptr : param.slot[i] + begin; };
   kernels.update(own, param.w + begin, at(0), at(1), at(2), gradient, count);
 }

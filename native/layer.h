@@ -54,8 +54,9 @@ struct Update {
   float decay = 0.0f;  // for the params that decay
   bool fused = true;
 
+  // `next`: see UpdateRule.
   void apply(const Kernels& kernels, Param& param, std::int64_t begin, const float* gradient,
-             std::int64_t count) const;
+             std::int64_t count, std::int64_t next = 0) const;
 };
 
 struct Step {
