@@ -276,7 +276,7 @@ void update_as(const UpdateRule& rule, float* __restrict w, float* __restrict s0
 // the quotient to a few ulp without the divider, which on some processors takes 35 cycles for both
 // (16 lanes): with 64 images, about as long as the products of the same weights. (The forms with a
 // mask, because GCC 12 warns of an uninitialized variable inside the others.)
-template <bool kClips, bool kFetches>
+template <bool kClips>
 void update_adam_as(const UpdateRule& rule, float* w, float* s0, float* s1, const float* gradient,
                     std::int64_t n) {
   const float keep = 1.0f - rule.decay;
@@ -289,7 +289,7 @@ void update_adam_as(const UpdateRule& rule, float* w, float* s0, float* s1, cons
     __builtin_prefetch(w + i + 64, 1, 3);
     __builtin_prefetch(s0 + i + 64, 1, 3);
     __builtin_prefetch(s1 + i + 64, 1, 3);
-    if (kFetches) {  // to L2: there is more of it than L1 holds
+    if (rule.next != 0) {  // to L2: it is more than L1 holds
       __builtin_prefetch(s0 + i + rule.next, 0, 2);
       __builtin_prefetch(s1 + i + rule.next, 0, 2);
     }
@@ -324,10 +324,7 @@ void update_adam_as(const UpdateRule& rule, float* w, float* s0, float* s1, cons
 void update_adam(const UpdateRule& rule, float* w, float* s0, float* s1, const float* gradient,
                  std::int64_t n) {
   const bool clips = rule.clip > 0.0f || rule.gradient_scale != 1.0f;
-  const bool fetches = rule.next != 0;
-  (clips     ? fetches ? update_adam_as<true, true> : update_adam_as<true, false>
-   : fetches ? update_adam_as<false, true>
-             : update_adam_as<false, false>)(rule, w, s0, s1, gradient, n);
+  (clips ? update_adam_as<true> : update_adam_as<false>)(rule, w, s0, s1, gradient, n);
 }
 #else
 void update_adam(const UpdateRule& rule, float* w, float* s0, float* s1, const float* gradient,
