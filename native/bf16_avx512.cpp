@@ -53,7 +53,7 @@ void round_rows(const float* x, std::int64_t x_stride, std::uint16_t* y, std::in
   }
 }
 
-constexpr std::int64_t kFetchAhead = 1024;
+constexpr std::int64_t kFetchAhead = 1024;  // floats
 
 void pack_pairs(const float* x, std::int64_t x_stride, std::uint32_t* y, std::int64_t y_stride,
                 std::int64_t rows, std::int64_t columns) {
