@@ -12,9 +12,6 @@ constexpr std::int64_t kZero[1] = {0};
 // A product reads a tile's depth past the end of its operand, and finds zeros or later pixels.
 constexpr std::int64_t kPast = 2 * kBf16Depth;
 
-// Words as the transposing kernel takes them; it moves bits and computes nothing.
-float* as_floats(void* words) { return static_cast<float*>(words); }
-
 }  // namespace
 
 Conv2DBf16::Conv2DBf16(const Tensor& x, const Tensor& y, const ConvShape& shape, Param& weights,
@@ -133,8 +130,7 @@ void Conv2DBf16::pack_flipped(const Step& step, std::uint32_t* words) const {
           if (bk < kPanel) std::memset(block, 0, sizeof block);
           bf16_.round_rows(weights_.w + panel_offset(rows, pk) + (tap * s_.C + pc * kPanel) * bk,
                            bk, block, kPanel, channels, bk);
-          step.kernels.transpose(as_floats(block), kPanel / 2, as_floats(turned), kPanel, channels,
-                                 kPanel / 2);
+          transpose_words(step.kernels, block, kPanel / 2, turned, kPanel, channels, kPanel / 2);
           const int pairs = (panel_columns(s_.K, pk) + 1) / 2;
           for (int pair = 0; pair < pairs; ++pair, to += bc)
             std::memcpy(to, turned + pair * kPanel, static_cast<std::size_t>(channels) * 4);
@@ -168,8 +164,8 @@ void Conv2DBf16::bwd_w_image(const Step& step, const float* x, int thread, bool 
   std::uint32_t* dz_pairs = dz_pairs_ + thread * pairs_size_;
   round_image(x, x16);
   bf16_.pair_rows(x16, s_.C, x_pairs, C16, positions, s_.C);
-  step.kernels.transpose(as_floats(x_pairs), C16, as_floats(xt), xt_stride_,
-                         static_cast<int>((positions + 1) / 2), static_cast<int>(C16));
+  transpose_words(step.kernels, x_pairs, C16, xt, xt_stride_,
+                  static_cast<int>((positions + 1) / 2), static_cast<int>(C16));
   bf16_.pair_rows(dz16_ + thread * z_size_ + origin_ * Kz_, Kz_, dz_pairs, K16, length_, s_.K);
 
   // With one channel, the rows of dW of neighboring taps are x shifted by one position each.
@@ -185,8 +181,8 @@ void Conv2DBf16::bwd_w_image(const Step& step, const float* x, int thread, bool 
                      dw + panel_offset(rows, panel) +
                          static_cast<std::int64_t>(r) * s_.S * s_.C * bk,
                      nullptr, kZero, kZero, lda, K16, bk, 1,
-                     static_cast<std::int64_t>(s_.C) * bk, 1, taps, m, panel_columns(s_.K, panel), static_cast<int>(length_), !first,
-                     false});
+                     static_cast<std::int64_t>(s_.C) * bk, 1, taps, m,
+                     panel_columns(s_.K, panel), static_cast<int>(length_), !first, false});
   }
 }
 

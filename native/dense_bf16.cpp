@@ -13,17 +13,6 @@ constexpr std::int64_t kZero[1] = {0};
 constexpr std::int64_t kBlock = 128;
 constexpr std::int64_t kDeriveImages = 16;
 
-// Which of the `rows` rows of `panel` are in `share`, dealt out panel by panel.
-Range rows_in(const Range& share, std::int64_t panel, std::int64_t rows) {
-  const auto at = [&](std::int64_t i) {
-    return std::clamp<std::int64_t>(i - panel * rows, 0, rows);
-  };
-  return {at(share.begin), at(share.end)};
-}
-
-// Words as the transposing kernel takes them; it moves bits and computes nothing.
-float* as_floats(void* words) { return static_cast<float*>(words); }
-
 }  // namespace
 
 DenseBf16::DenseBf16(const Tensor& x, const Tensor& y, Param& weights, Param* bias,
@@ -65,7 +54,7 @@ void DenseBf16::fwd(const Step& step, int thread) {
   const bool relu = activation_ == Activation::relu;
   const Range share = share_of(panels_ * step.n, thread, step.threads);
   for (std::int64_t panel = 0; panel < panels_; ++panel) {
-    const Range own = rows_in(share, panel, step.n);
+    const Range own = share_in_group(share, panel, step.n);
     if (own.begin >= own.end) continue;
     const int rows = static_cast<int>(own.end - own.begin);
     const int bk = panel_width(K_, panel), columns = panel_columns(K_, panel);
@@ -91,7 +80,8 @@ void DenseBf16::bwd(const Step& step, int thread) {
     bias_gradient_.apply(step, *bias_, thread);
 }
 
-// A thread's images of dz: as pairs of images, for bwd_w, and transposed as pairs of units, for bwd_d.
+// A thread's images of dz: in pairs of images, for bwd_w, and transposed in pairs of units, for
+// bwd_d.
 void DenseBf16::derive(const Step& step, int thread) {
   float* bias_sums = bias_gradient_.of(thread);
   std::memset(bias_sums, 0, static_cast<std::size_t>(K_) * sizeof(float));
@@ -111,9 +101,9 @@ void DenseBf16::derive(const Step& step, int thread) {
                       columns);
     }
     if (x_.grad != nullptr)
-      step.kernels.transpose(as_floats(rounded), deep_K_ / 2,
-                             as_floats(dz_t_ + n / kPanel * (deep_K_ / 2 * kPanel) + n % kPanel),
-                             kPanel, static_cast<int>(rows), static_cast<int>(deep_K_ / 2));
+      transpose_words(step.kernels, rounded, deep_K_ / 2,
+                      dz_t_ + n / kPanel * (deep_K_ / 2 * kPanel) + n % kPanel, kPanel,
+                      static_cast<int>(rows), static_cast<int>(deep_K_ / 2));
   }
   if (thread + 1 < step.threads) return;
   const std::int64_t pairs = (step.n + 1) / 2, all = round_up(step.n, kBf16Depth) / 2;
@@ -171,8 +161,8 @@ void DenseBf16::bwd_w(const Step& step, int thread, std::int64_t c0, std::int64_
   bf16_.pair_rows(x16_ + c0, deep_C_, x_pairs, kBlock, step.n, rows);
   std::memset(x_pairs + pairs * kBlock, 0,
               static_cast<std::size_t>((all_pairs - pairs) * kBlock) * 4);
-  step.kernels.transpose(as_floats(x_pairs), kBlock, as_floats(xt), deep_N_ / 2,
-                         static_cast<int>(all_pairs), static_cast<int>(round_up(rows, 16)));
+  transpose_words(step.kernels, x_pairs, kBlock, xt, deep_N_ / 2, static_cast<int>(all_pairs),
+                  static_cast<int>(round_up(rows, 16)));
   const auto at = [&](std::int64_t p) { return panel_offset(C_, p) + c0 * panel_width(K_, p); };
   for (std::int64_t panel = 0; panel < panels_; ++panel) {
     const int bk = panel_width(K_, panel), columns = panel_columns(K_, panel);

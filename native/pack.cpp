@@ -46,6 +46,12 @@ void unpack_transposed(const float* panels, float* matrix, std::int64_t rows,
   unpack(panels, matrix, 1, columns, columns, rows);
 }
 
+void transpose_words(const Kernels& kernels, const void* from, std::int64_t from_stride,
+                     std::uint32_t* to, std::int64_t to_stride, int rows, int columns) {
+  kernels.transpose(static_cast<const float*>(from), from_stride,
+                    static_cast<float*>(static_cast<void*>(to)), to_stride, rows, columns);
+}
+
 void flip_panels(const Kernels& kernels, const float* panels, float* flipped, int R, int S, int C,
                  int K, std::int64_t begin, std::int64_t end) {
   const std::int64_t rows = static_cast<std::int64_t>(R) * S * C;

@@ -38,6 +38,10 @@ void pack_transposed(const float* matrix, float* panels, std::int64_t rows, std:
 void unpack_transposed(const float* panels, float* matrix, std::int64_t rows,
                        std::int64_t columns);
 
+// `Kernels::transpose` for 32-bit words of any kind: it moves bits and computes nothing.
+void transpose_words(const Kernels& kernels, const void* from, std::int64_t from_stride,
+                     std::uint32_t* to, std::int64_t to_stride, int rows, int columns);
+
 // For bwd_d of a convolution: from panels of (R*S*C, K) to panels of (R*S*K, C) with both kernel
 // axes reversed, so that the gradient to the input is a forward convolution.
 // Handles kernel positions [begin, end) of R*S.
